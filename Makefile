@@ -1,0 +1,54 @@
+# condstore: `make` alone lists the verbs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKED := --disable-pip-version-check --quiet --no-input
+
+.PHONY: help setup run demo test lint fmt bench lock clean distclean
+
+help: ## list the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with the locked dependencies
+
+$(STAMP): lock/dev.txt pyproject.toml lock/ensure-python.sh
+	@bash lock/ensure-python.sh $(PYTHON)
+	@echo "setup: installing the locked dependencies into $(VENV) (about a minute the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install $(LOCKED) --require-hashes -r lock/dev.txt
+	@$(BIN)/pip install $(LOCKED) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## start both tiers, stream real strain, freeze, resolve, fetch; serve until Ctrl-C
+	@$(BIN)/condstore demo --serve
+
+demo: setup ## the same, but stop at the end: exit 0 if every step held, 1 if not
+	@$(BIN)/condstore demo
+
+test: lint ## lint, types and every test
+	@$(BIN)/pytest -q
+
+lint: setup ## ruff and mypy, nothing changed
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+fmt: setup ## format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## measure against the machine's own floor; prints the table for docs/benchmarks.md
+	@$(BIN)/python -m benchmarks
+
+lock: ## resolve the dependencies anew (needs uv), one consistent set for make and both images
+	@bash lock/relock.sh
+
+clean: ## remove caches and build output; keeps .venv and var/
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and remove .venv (the data under var/ stays)
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""The condstore library and command: what producers, jobs and shifters touch."""

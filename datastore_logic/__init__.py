@@ -1,0 +1,1 @@
+"""Global tags, intervals of validity, freeze and resolution over the databuffer. Owns no truth, only a view."""
