@@ -1,1 +1,4 @@
-"""Thin storage: payload blobs, an append-only ledger and the streaming buffer, over HTTP. Knows no physics."""
+"""Thin storage over HTTP: payload blobs, an append-only ledger, the streaming buffer.
+
+It knows no physics and never interprets a tag.
+"""

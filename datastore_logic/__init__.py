@@ -1,1 +1,4 @@
-"""Global tags, intervals of validity, freeze and resolution over the databuffer. Owns no truth, only a view."""
+"""Global tags, intervals of validity, freezing and resolution over the databuffer.
+
+It owns no truth, only a view it can always rebuild from the ledger.
+"""
