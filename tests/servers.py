@@ -1,0 +1,161 @@
+"""Real servers for the tests: each tier as the process a user would start."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[1]
+READY_WITHIN = 30.0
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(predicate: Callable[[], object], within: float = 10.0) -> None:
+    """Wait until the predicate is true.
+
+    Raises:
+        TimeoutError: if it is not within so many seconds.
+    """
+    deadline = time.monotonic() + within
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise TimeoutError("what was waited for did not happen")
+        time.sleep(0.02)
+
+
+@dataclass
+class Running:
+    """One tier in a process of its own; everything it prints is kept in `log`."""
+
+    name: str
+    command: list[str]
+    environ: dict[str, str]
+    url: str
+    log: Path
+    process: subprocess.Popen[str] | None = field(default=None)
+
+    def start(self) -> Running:
+        """Start it and wait for its ready line.
+
+        Raises:
+            RuntimeError: with what it printed, if it ends or stays silent instead.
+        """
+        with self.log.open("a") as stderr:
+            self.process = subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environ},
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        line = self._first_line()
+        if "ready on" not in line:
+            self.kill()
+            raise RuntimeError(f"{self.name} did not start: {line!r}\n{self.log.read_text()}")
+        return self
+
+    def _first_line(self) -> str:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            ready = selector.select(READY_WITHIN)
+            return self.process.stdout.readline() if ready else ""
+
+    def kill(self) -> None:
+        """Kill it at once, as the kernel would (SIGKILL to the whole process group)."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._reap(10)
+
+    def stop(self, within: float = 30.0) -> int:
+        """Ask it to stop (SIGTERM) and return its exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self._reap(within)
+
+    def _reap(self, within: float) -> int:
+        assert self.process is not None
+        status = self.process.wait(within)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return status
+
+    def restart(self) -> Running:
+        """Start it again where it was; it must not be running."""
+        assert self.process is None or self.process.poll() is not None
+        return self.start()
+
+
+@contextlib.contextmanager
+def databuffer(folder: Path, **environ: str) -> Iterator[Running]:
+    """Run a databuffer whose volume is `folder/volume`."""
+    port = free_port()
+    running = Running(
+        "databuffer",
+        [sys.executable, "-m", "databuffer"],
+        {"SERVURL": f"127.0.0.1:{port}", "VOLUME_ROOT": str(folder / "volume"), **environ},
+        f"http://127.0.0.1:{port}",
+        folder / "databuffer.log",
+    )
+    with _ended(running):
+        yield running.start()
+
+
+@contextlib.contextmanager
+def logic(
+    buffer_url: str, folder: Path, *, workers: int = 2, name: str = "logic", **environ: str
+) -> Iterator[Running]:
+    """Run one replica of the logic tier whose view is `folder/<name>.sqlite`."""
+    port = free_port()
+    running = Running(
+        name,
+        [
+            *(str(BIN / "gunicorn"), "-c", "datastore_logic/gunicorn.conf.py"),
+            "datastore_logic.app:create_app()",
+        ],
+        {
+            "DB_BURL": f"{buffer_url}/",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "WEB_CONCURRENCY": str(workers),
+            "VIEW_PATH": str(folder / f"{name}.sqlite"),
+            **environ,
+        },
+        f"http://127.0.0.1:{port}",
+        folder / f"{name}.log",
+    )
+    with _ended(running):
+        yield running.start()
+
+
+@contextlib.contextmanager
+def _ended(running: Running) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if running.process is not None and running.process.poll() is None:
+            running.kill()
