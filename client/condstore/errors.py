@@ -1,0 +1,163 @@
+"""What can go wrong, told apart as a caller needs it.
+
+CondstoreError                     exit 1
+├── UsageError                     exit 2: the call itself makes no sense
+├── ServerAway                     exit 3: nobody answered, or only "not now"; safe to try again
+├── Refused                        the server understood and said no
+│   ├── Malformed                  400, 422
+│   ├── NotFound                   404
+│   ├── Conflict                   409, 412, 428
+│   │   └── Frozen                 the tag or the buffer takes nothing more
+│   └── TooLarge                   413
+├── ServerFailed                   5xx that trying again will not cure (a full volume, a defect)
+├── UnexpectedAnswer               whatever answered does not speak our contract
+├── DamagedPayload                 bytes that do not hash to the digest they were asked by
+├── UnreadableFile                 a strain file that cannot be understood
+└── TierFailed                     `up`: a server could not start, or died
+
+A server's own words (`detail`), its `code` and the status are carried along unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LONGEST_DETAIL = 500
+_FROZEN_CODES = frozenset({"FROZEN", "buffer_frozen", "tag_frozen"})
+_FROZEN_TEXT = "Datastore frozen."
+_NOT_NOW = frozenset({408, 425, 429, 502, 503, 504})
+
+
+class CondstoreError(Exception):
+    """The root: everything this package raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CondstoreError):
+    """The call itself makes no sense."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ServerAway(CondstoreError):
+    """Nobody answered, or only "not now"; `retry_after` is what the server asked for, in s."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @classmethod
+    def nobody_at(cls, urls: tuple[str, ...], why: str) -> ServerAway:
+        """Say which URL was tried and what to do about it."""
+        tried = " or ".join(urls)
+        return cls(
+            f"no condstore server answers at {tried} ({why}); "
+            "start one with `condstore up`, or point CONDSTORE_URL (verify: DB_BURL) to yours"
+        )
+
+
+class Answered(CondstoreError):
+    """A server's answer that is not a success."""
+
+    def __init__(self, detail: str, *, status: int, code: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.code = code
+
+
+class Refused(Answered):
+    """The server understood and said no."""
+
+
+class Malformed(Refused):
+    """The request is not what the contract asks for."""
+
+
+class NotFound(Refused):
+    """No such tag, type or payload."""
+
+
+class Conflict(Refused):
+    """What is stored does not allow it."""
+
+
+class Frozen(Conflict):
+    """The tag or the buffer is frozen and takes nothing more."""
+
+
+class TooLarge(Refused):
+    """The body is larger than the server takes."""
+
+
+class ServerFailed(Answered):
+    """The server failed in a way that trying again at once will not cure."""
+
+
+class UnexpectedAnswer(CondstoreError):
+    """Something answered that does not speak our contract (another service on that port?)."""
+
+
+class DamagedPayload(CondstoreError):
+    """The bytes do not hash to the digest they were asked by."""
+
+
+class UnreadableFile(CondstoreError):
+    """A file that is not the strain file it was taken for."""
+
+
+class TierFailed(CondstoreError):
+    """A server started here could not start, or died."""
+
+
+_BY_STATUS: Mapping[int, type[Refused]] = {
+    400: Malformed,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    413: TooLarge,
+    422: Malformed,
+    428: Conflict,
+}
+
+
+def from_answer(
+    status: int, headers: Mapping[str, str], body: bytes, url: str
+) -> Answered | ServerAway:
+    """Return the error that an unsuccessful answer means.
+
+    A frozen buffer answers 503 by contract, yet waiting will not thaw it: it is `Frozen`, not away.
+    """
+    detail, code = _read(body)
+    detail = detail or f"{url} answered {status} without saying why"
+    if code in _FROZEN_CODES or (status == 503 and detail == _FROZEN_TEXT):
+        return Frozen(detail, status=status, code=code or "FROZEN")
+    if status in _NOT_NOW:
+        asked = headers.get("Retry-After", "")
+        return ServerAway(
+            f"{url} says: {detail} ({status}); try again in a moment",
+            retry_after=float(asked) if asked.isdecimal() else None,
+        )
+    if status >= 500:
+        return ServerFailed(detail, status=status, code=code)
+    return _BY_STATUS.get(status, Refused)(detail, status=status, code=code)
+
+
+def _read(body: bytes) -> tuple[str, str]:
+    """Return detail and code of an error body: ours, the twin's, or any text."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return text[:_LONGEST_DETAIL], ""
+    if not isinstance(answer, dict):
+        return text[:_LONGEST_DETAIL], ""
+    detail = answer.get("detail") or answer.get("body") or text
+    return str(detail)[:_LONGEST_DETAIL], str(answer.get("code", ""))

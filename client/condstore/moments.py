@@ -1,0 +1,54 @@
+"""A moment as people write it, and back: `968654552.25` (GPS), `1200:17` (run:lumi), `1200`.
+
+Two integers 0 … 2^63-1, compared in that order. Refuses what is not exact: more than nine decimals.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from condstore.errors import UsageError
+
+LIMIT = 2**63 - 1
+_WRITTEN = re.compile(r"(?P<major>\d{1,19})(?::(?P<minor>\d{1,19})|\.(?P<decimals>\d{1,9}))?")
+
+
+class Moment(NamedTuple):
+    """Major and minor: run and lumi section, or GPS seconds and nanoseconds."""
+
+    major: int
+    minor: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Moment:
+        """Return the moment that `text` writes; raise `UsageError` saying the three forms.
+
+        >>> Moment.parse("968654552.25")
+        Moment(major=968654552, minor=250000000)
+        >>> Moment.parse("1200:17"), Moment.parse("1200")
+        (Moment(major=1200, minor=17), Moment(major=1200, minor=0))
+        """
+        found = _WRITTEN.fullmatch(text.strip())
+        if found is None:
+            raise UsageError(
+                f"{text!r} is not a moment: write 968654552.25 (GPS seconds, at most nine "
+                "decimals), 1200:17 (run:lumi) or 1200"
+            )
+        minor = found["minor"] or (found["decimals"] or "").ljust(9, "0")
+        moment = cls(int(found["major"]), int(minor))
+        if max(moment) > LIMIT:
+            raise UsageError(f"{text!r}: a moment's numbers end at 2^63-1")
+        return moment
+
+    def gps(self) -> str:
+        """Write it as GPS seconds.
+
+        >>> Moment(968654552, 250000000).gps()
+        '968654552.250000000'
+        """
+        return f"{self.major}.{self.minor:09d}"
+
+    def pair(self) -> str:
+        """Write it as `major:minor`."""
+        return f"{self.major}:{self.minor}"

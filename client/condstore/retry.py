@@ -1,0 +1,96 @@
+"""When to try again, and after how long: capped, jittered, never sooner than `Retry-After` asks.
+
+Only `ServerAway` is tried again. Every request of this package may be: reads change nothing,
+payloads are named by their digest, and every other write carries an `Idempotency-Key`, so that a
+request whose answer was lost is answered, not done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from condstore.errors import ServerAway
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How patient to be: at most `attempts` calls, and pauses of at most `patience` s in all."""
+
+    attempts: int
+    first: float
+    cap: float
+    patience: float
+
+    def pause(self, failed: int, waited: float, asked: float | None, chance: float) -> float | None:
+        """Return the seconds to wait after `failed` failures, or None to give up.
+
+        `chance` in [0, 1) spreads callers over the whole pause, so that a thousand jobs that failed
+        in one moment do not come back in one moment. What the server asked for is a lower bound.
+
+        >>> Policy(attempts=4, first=0.5, cap=8, patience=60).pause(2, 0.0, None, 0.5)
+        0.5
+        >>> Policy(attempts=4, first=0.5, cap=8, patience=60).pause(2, 0.0, 3.0, 0.5)
+        3.5
+        >>> Policy(attempts=4, first=0.5, cap=8, patience=60).pause(4, 0.0, None, 0.5) is None
+        True
+        """
+        if failed >= self.attempts:
+            return None
+        spread = min(self.cap, self.first * 2.0 ** (failed - 1)) * chance
+        wait = spread + (asked or 0.0)
+        return wait if waited + wait <= self.patience else None
+
+
+HASTY = Policy(attempts=4, first=0.3, cap=2.0, patience=10.0)
+PATIENT = Policy(attempts=40, first=0.25, cap=8.0, patience=120.0)
+
+
+def persist(
+    action: Callable[[], T],
+    policy: Policy,
+    *,
+    sleep: Callable[[float], object] = time.sleep,
+    chance: Callable[[], float] = random.random,
+) -> T:
+    """Call `action` until it does not raise `ServerAway`; raise the last one when patience ends."""
+    failed, waited = 0, 0.0
+    while True:
+        try:
+            return action()
+        except ServerAway as away:
+            failed += 1
+            pause = policy.pause(failed, waited, away.retry_after, chance())
+            if pause is None:
+                raise
+        sleep(pause)
+        waited += pause
+
+
+async def persist_async(
+    action: Callable[[], Awaitable[T]],
+    policy: Policy,
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    chance: Callable[[], float] = random.random,
+) -> T:
+    """Do as `persist` does, without holding the loop."""
+    failed, waited = 0, 0.0
+    while True:
+        try:
+            return await action()
+        except ServerAway as away:
+            failed += 1
+            pause = policy.pause(failed, waited, away.retry_after, chance())
+            if pause is None:
+                raise
+        await sleep(pause)
+        waited += pause
