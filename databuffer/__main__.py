@@ -1,0 +1,95 @@
+"""`python -m databuffer`: serve until SIGTERM or Ctrl-C. One line when ready; one line when it cannot start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from aiohttp import web
+
+from databuffer.app import VOLUME_LEDGER, create_app
+from databuffer.config import Config
+from databuffer.errors import CannotStart, DatabufferError
+
+_log = logging.getLogger("databuffer")
+_READ_BUFFER = 1 << 18
+
+
+def main() -> int:
+    """Serve; give the exit status."""
+    try:
+        config = Config.from_environ(os.environ)
+        logging.basicConfig(
+            stream=sys.stderr,
+            level=config.log_level.upper(),
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        )
+        return asyncio.run(serve(config))
+    except (DatabufferError, OSError) as error:
+        sys.stderr.write(f"databuffer: cannot start: {error}\n")
+        return 1
+
+
+async def serve(config: Config) -> int:
+    """Serve until told to stop (0) or until the ledger fails (1)."""
+    stop = _stop_signals()
+    app = create_app(config)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=config.shutdown_grace,
+        read_bufsize=_READ_BUFFER,
+        keepalive_timeout=75,
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, config)
+        _announce(config, app, runner)
+        failed = await _first(stop, app[VOLUME_LEDGER].failed)
+    finally:
+        await runner.cleanup()
+    return 1 if failed else 0
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _listen(runner: web.AppRunner, config: Config) -> None:
+    site = web.TCPSite(runner, config.host, config.port, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror}"
+        ) from error
+
+
+def _announce(config: Config, app: web.Application, runner: web.AppRunner) -> None:
+    head = app[VOLUME_LEDGER].head()
+    host, port = runner.addresses[0][:2]
+    _log.info("configuration: %s", config)
+    sys.stdout.write(
+        f"databuffer ready on http://{host}:{port} "
+        f"(volume {config.volume_root}, ledger {head.ledger[:8]} at LSN {head.lsn})\n"
+    )
+    sys.stdout.flush()
+
+
+async def _first(stop: asyncio.Event, failed: asyncio.Event) -> bool:
+    """Wait for either; say whether it was the failure."""
+    waiting = [asyncio.create_task(event.wait()) for event in (stop, failed)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    return failed.is_set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Wiring: a configuration in, an application out. Nothing is opened before the application starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from databuffer.buffer.files import BufferFiles
+from databuffer.buffer.service import StreamingBuffer
+from databuffer.gate import Places
+from databuffer.health import Health
+from databuffer.store.disk import Disk
+from databuffer.store.documents import Documents
+from databuffer.store.volume_blobs import VolumeBlobs
+from databuffer.store.volume_ledger import VolumeLedger
+from databuffer.web import blobs as blob_routes
+from databuffer.web import health as health_routes
+from databuffer.web import keys
+from databuffer.web import ledger as ledger_routes
+from databuffer.web import state as state_routes
+from databuffer.web import stream as stream_routes
+from databuffer.web.metrics import Metrics
+from databuffer.web.middleware import STOPPING, add_request_id, outermost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from databuffer.config import Config
+
+VOLUME_LEDGER = web.AppKey("volume_ledger", VolumeLedger)
+_READERS = 8
+
+
+def create_app(config: Config) -> web.Application:
+    """Wire the tier on a volume."""
+    disk = Disk(config.wchsz + _READERS, "disk")
+    ledger = VolumeLedger(config.ledgerroot, disk, config.ledger_segment_bytes)
+    blobs = VolumeBlobs(config.blobroot, disk)
+    documents = Documents(config.stateroot, disk)
+    places = Places(config.wchsz, config.write_wait)
+    files = BufferFiles(config)
+    buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm)
+    health = Health(config.admroot, disk, ledger, buffer)
+
+    async def opened(_: web.Application) -> AsyncIterator[None]:
+        try:
+            await ledger.open()  # first: it takes the volume
+            await disk.run(blobs.prepare)
+            await disk.run(documents.prepare)
+            await buffer.open()
+            yield
+        finally:
+            await ledger.close()
+            disk.close()
+
+    async def stopping(app: web.Application) -> None:
+        app[STOPPING].append(True)
+        health.stopping = True
+        ledger.release()
+
+    app = web.Application(middlewares=[outermost], client_max_size=0)
+    app[keys.CONFIG], app[keys.METRICS] = config, Metrics()
+    app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
+    app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
+    app[health_routes.HEALTH], app[STOPPING] = health, []
+    for module in (blob_routes, ledger_routes, state_routes, stream_routes, health_routes):
+        app.add_routes(module.routes)
+    app.on_response_prepare.append(add_request_id)
+    app.cleanup_ctx.append(opened)
+    app.on_shutdown.append(stopping)
+    return app

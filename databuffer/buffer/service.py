@@ -1,0 +1,208 @@
+"""What the streaming buffer does: store a segment, freeze, clean.
+
+The ledger entry is the commit. A segment is stored while holding the gate open, so that any number are at once; freezing
+and cleaning close the gate, wait for those inside, and so know exactly what the buffer held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from databuffer.buffer.materialiser import Materialiser
+from databuffer.buffer.recovery import read_state, repairing
+from databuffer.buffer.segment import parse_segment
+from databuffer.buffer.state import (
+    CLEANED,
+    FROZEN,
+    NOBODY,
+    SEGMENTS_KEY,
+    STATE_KEY,
+    STORED,
+    BufferState,
+    StoredFile,
+)
+from databuffer.errors import Frozen, KeyReused, KeysMoved
+from databuffer.gate import Gate
+from databuffer.store.lines import parse
+from databuffer.store.protocols import NewEntry
+
+if TYPE_CHECKING:
+    from databuffer.buffer.files import BufferFiles
+    from databuffer.buffer.segment import Segment
+    from databuffer.gate import Places
+    from databuffer.names import Digest, PayloadTypeName
+    from databuffer.store.disk import Disk
+    from databuffer.store.lines import Entry
+    from databuffer.store.protocols import Appended, BlobStore, Ledger
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_LARGE = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A stored segment, as it is answered."""
+
+    name: str
+    size: int
+    lsn: int
+
+
+class StreamingBuffer:
+    """The buffer over a ledger and a blob store: `open` before use."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        blobs: BlobStore,
+        files: BufferFiles,
+        places: Places,
+        disk: Disk,
+        prefix: str,
+    ) -> None:
+        self._ledger, self._blobs, self._places = ledger, blobs, places
+        self._files, self._disk, self._prefix = files, disk, prefix
+        self._repair = repairing(files, blobs, disk)
+        self._gate = Gate()
+        self.state = BufferState()
+
+    async def open(self) -> None:
+        """Read the state from the ledger and make the files agree with it."""
+        self.state = await read_state(self._ledger)
+        await self._repair(self.state)
+        self._materialiser = Materialiser(self._files, self.state, self._repair, self._disk)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the files could not follow the ledger."""
+        return self._materialiser.behind
+
+    async def send(self, body: bytes, payload_type: PayloadTypeName, key: str | None) -> Written:
+        """Store a segment; raise `Malformed`, `Frozen`, or what the stores raise."""
+        if key is not None and (first := await self._first(key, STORED)):
+            return Written(first.data["name"], first.data["size"], first.lsn)
+        segment = await self._parse(body)
+        async with self._gate.opened():
+            self._refuse_when_frozen()
+            async with self._places.place():
+                stored = await self._blobs.put(body)
+            return await self._commit(segment, payload_type, stored.digest, body, key)
+
+    async def freeze(self, user: str, token: str, key: str | None) -> int:
+        """Freeze the buffer; a frozen one stays as it is. Give the LSN that froze it."""
+        async with self._gate.closed():
+            if key is not None and (first := await self._first(key, FROZEN)):
+                return first.lsn
+            if not self.state.frozen:
+                data = {"user": user or NOBODY, "token": _hidden(token)}
+                await self._change(FROZEN, data, user, (STATE_KEY,), key)
+                await self._materialiser.follow()
+            return self.state.moved
+
+    async def clean(self, user: str, key: str | None) -> int:
+        """Archive the files and open an empty buffer. Give the LSN of it."""
+        async with self._gate.closed():
+            if key is not None and (first := await self._first(key, CLEANED)):
+                return first.lsn
+            name = await self._disk.run(self._files.free_archive_name, _archive_name())
+            data = {"archive": name, **self.state.stat()}
+            await self._change(CLEANED, data, user, (STATE_KEY, SEGMENTS_KEY), key)
+            await self._materialiser.follow()
+            return self.state.moved
+
+    async def _parse(self, body: bytes) -> Segment:
+        if len(body) < _LARGE:
+            return parse_segment(body)
+        return await self._disk.run(parse_segment, body)
+
+    def _refuse_when_frozen(self) -> None:
+        if self.state.frozen:
+            raise Frozen("the buffer is frozen")
+
+    async def _commit(
+        self,
+        segment: Segment,
+        payload_type: PayloadTypeName,
+        digest: Digest,
+        body: bytes,
+        key: str | None,
+    ) -> Written:
+        name = self._next_name()
+        data = {
+            "name": name,
+            "payload_type": payload_type,
+            "digest": digest,
+            "size": len(body),
+            "samples": segment.samples,
+            "start": segment.start,
+            "end": segment.end,
+            "sample_ns": segment.sample_ns,
+        }
+        appended = await self._append(STORED, data, NOBODY, (SEGMENTS_KEY,), key)
+        if appended.repeated and key is not None:
+            first = await self._entry(appended.lsn)
+            return Written(first.data["name"], first.data["size"], first.lsn)
+        file = StoredFile(name, digest, len(body), appended.time)
+        await self._materialiser.add(file, body)
+        return Written(name, len(body), appended.lsn)
+
+    async def _change(
+        self, kind: str, data: dict[str, Any], user: str, keys: tuple[str, ...], key: str | None
+    ) -> None:
+        await self._append(kind, data, user or NOBODY, keys, key)
+
+    async def _append(
+        self, kind: str, data: dict[str, Any], actor: str, keys: tuple[str, ...], key: str | None
+    ) -> Appended:
+        """Append on condition that the buffer's status is the one known here, and take the entry over.
+
+        Inside the gate only a stranger's entry that touches the same key can have moved it.
+        """
+        expected = self.state.moved
+        while True:
+            entry = NewEntry(kind, actor, orjson.dumps(data), keys, {STATE_KEY: expected}, key)
+            try:
+                appended = await self._ledger.append(entry)
+            except KeysMoved as error:
+                expected = error.moved[STATE_KEY]
+                continue
+            if not appended.repeated:
+                self.state.apply(appended.lsn, appended.time, kind, data)
+            return appended
+
+    async def _first(self, key: str, kind: str) -> Entry | None:
+        lsn = await self._ledger.find(key)
+        if lsn is None:
+            return None
+        entry = await self._entry(lsn)
+        if entry.type != kind:
+            raise KeyReused("that idempotency key named another kind of request")
+        return entry
+
+    async def _entry(self, lsn: int) -> Entry:
+        page = await self._ledger.read(lsn - 1, 1)
+        return parse(page.lines.rstrip(b"\n"))
+
+    def _next_name(self) -> str:
+        """Give a name after every earlier one, also where the clock went back."""
+        self._last = max(time.time_ns(), self.state.last_name_ns + 1, self._last + 1)
+        return f"{self._prefix}{self._last}.json"
+
+    _last = 0
+
+
+def _hidden(token: str) -> str:
+    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()[:12]
+
+
+def _archive_name() -> str:
+    """Name the minute as the original does, in English whatever the locale: `Fri Nov 20 23:17`."""
+    now = datetime.now(UTC)
+    return f"{_DAYS[now.weekday()]} {_MONTHS[now.month - 1]} {now.day} {now:%H:%M}"

@@ -1,0 +1,78 @@
+"""Letting requests through: a bounded number at once (`Places`), or any number unless one wants to be alone (`Gate`)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from databuffer.errors import Busy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Places:
+    """At most `count` inside; the others wait, up to `patience` seconds, then `Busy`."""
+
+    def __init__(self, count: int, patience: float) -> None:
+        self.count, self._patience = count, patience
+        self._free = asyncio.Semaphore(count)
+        self.taken = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place."""
+        if self._free.locked():
+            await self._wait()
+        else:
+            await self._free.acquire()
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self.taken -= 1
+            self._free.release()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Busy(f"{self.count} writes are in flight") from None
+
+
+class Gate:
+    """Any number pass while it is open; whoever closes it waits for those inside and is then alone."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._alone = asyncio.Lock()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Pass, after whoever is alone now."""
+        if self._alone.locked():
+            async with self._alone:
+                self._enter()
+        else:
+            self._enter()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Be alone."""
+        async with self._alone:
+            await self._empty.wait()
+            yield
+
+    def _enter(self) -> None:
+        self._inside += 1
+        self._empty.clear()

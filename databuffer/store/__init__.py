@@ -1,0 +1,1 @@
+"""Where bytes and truth are kept: two ports, their volume and their memory implementation."""

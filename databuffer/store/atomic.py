@@ -1,0 +1,197 @@
+"""The one module that writes files.
+
+The pattern is always the same: a temporary file on the target's file system, hash while copying, fsync, publish by
+link (create only) or rename (replace), fsync the directory. Files that grow (`AppendFile`) are written and
+fsynced at the end, and cut back when that fails. Temporary files start with `.tmp-`; `sweep` removes them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from databuffer.errors import LedgerFailed, is_full
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEMPORARY = ".tmp-"
+_NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and its missing parents, each durable in its own parent."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
+def sweep(directory: Path) -> int:
+    """Remove the temporary files a killed process left; say how many."""
+    strays = [path for path in directory.iterdir() if path.name.startswith(TEMPORARY)]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    return len(strays)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write every byte, however many calls that takes."""
+    written = os.write(descriptor, content)
+    if written < len(content):
+        rest = memoryview(content)
+        while written < len(content):
+            written += os.write(descriptor, rest[written:])
+
+
+def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Put new content under a name, whole or not at all; not `durable`: for what a start repairs anyway."""
+    temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        try:
+            write_all(descriptor, content)
+            if durable:
+                os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def append_line(path: Path, content: bytes) -> None:
+    """Add to a log that a start repairs; not durable."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        write_all(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+class Upload:
+    """A file being written, visible nowhere until `publish`. Calls come from one thread at a time."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._descriptor, self._temporary = _open_unnamed(scratch)
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, content: bytes, *, hashed: bool = True) -> None:
+        """Add bytes and hash them while they are in the cache; not `hashed`: the caller knows the digest."""
+        write_all(self._descriptor, content)
+        if hashed:
+            self._hash.update(content)
+        self.size += len(content)
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of what was written so far."""
+        return self._hash.hexdigest()
+
+    def sync(self) -> None:
+        """Make the bytes durable, still under no name."""
+        os.fdatasync(self._descriptor)
+
+    def publish(self, target: Path) -> bool:
+        """Make the bytes durable, then visible under a name if it is free; say whether it was."""
+        self.sync()
+        source = self._temporary or f"/proc/self/fd/{self._descriptor}"
+        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Given a directory descriptor, os.link follows /proc's symbolic link; without one it would not.
+            os.link(
+                source,
+                target.name,
+                src_dir_fd=directory,
+                dst_dir_fd=directory,
+                follow_symlinks=True,
+            )
+            created = True
+        except FileExistsError:
+            created = False
+        finally:
+            # Also when it exists: who made the name may not have synced the directory yet.
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        return created
+
+    def close(self) -> None:
+        """Let go of the temporary file; closing twice is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+            self._temporary = None
+
+
+def _open_unnamed(scratch: Path) -> tuple[int, Path | None]:
+    try:
+        return os.open(scratch, os.O_WRONLY | os.O_TMPFILE, 0o644), None
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED:
+            raise
+    path = scratch.absolute() / (TEMPORARY + secrets.token_hex(8))
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), path
+
+
+class AppendFile:
+    """A file that grows by whole durable pieces. One writer."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0)
+        self._descriptor = os.open(path, flags, 0o644)
+        self.size = os.fstat(self._descriptor).st_size
+
+    def sync(self) -> None:
+        """Make what is there durable."""
+        os.fsync(self._descriptor)
+
+    def append(self, content: bytes) -> None:
+        """Add a piece and make it durable. When the volume is full, take it back and raise the `OSError`;
+        raise `LedgerFailed` when it cannot be known what is on disk.
+        """
+        try:
+            write_all(self._descriptor, content)
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            if not is_full(error):
+                raise LedgerFailed(f"writing failed: {error.strerror}") from error
+            self.cut(self.size)
+            raise
+        self.size += len(content)
+
+    def cut(self, size: int) -> None:
+        """Shorten the file durably; raise `LedgerFailed` if that fails."""
+        try:
+            os.ftruncate(self._descriptor, size)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise LedgerFailed(f"cutting back failed: {error.strerror}") from error
+        self.size = size
+
+    def close(self) -> None:
+        """Let go; closing twice is harmless."""
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = -1

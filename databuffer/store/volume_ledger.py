@@ -1,0 +1,262 @@
+"""The ledger as files, with group commit.
+
+One task writes: it takes everything that is queued and makes one call into its own thread, which decides the entries in
+order, writes their lines and syncs once; then every caller is answered. Sixty-four writers share one sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from databuffer.errors import BeyondHead, DatabufferError, LedgerFailed, VolumeInUse
+from databuffer.store import atomic
+from databuffer.store.disk import Disk
+from databuffer.store.key_index import KeyIndex
+from databuffer.store.protocols import Appended, Head, NewEntry, Page
+from databuffer.store.segments import MANIFEST, Manifest, Scan, Segment, scan, segment_name
+from databuffer.store.sequencer import Draft, Sequencer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from databuffer.store.lines import Entry
+
+_log = logging.getLogger(__name__)
+_PAGE = 8 << 20
+_BATCH_ENTRIES = 4096
+_BATCH_BYTES = 16 << 20
+
+Waiting = tuple[NewEntry, "asyncio.Future[Appended]"]
+
+
+class VolumeLedger:
+    """A `Ledger` in a directory: `open` it before, `close` it after."""
+
+    def __init__(self, root: Path, disk: Disk, segment_bytes: int) -> None:
+        self._root, self._disk, self._segment_bytes = root, disk, segment_bytes
+        self._thread = Disk(1, "ledger")
+        self._sequencer = Sequencer()
+        self._index = KeyIndex(root / "index.sqlite")
+        self._segments: list[Segment] = []
+        self._queue: deque[Waiting] = deque()
+        self._lock = -1
+        self._released = self._closing = False
+        self._failure: LedgerFailed | None = None
+        self._wake, self._moved = asyncio.Event(), asyncio.Event()
+        self.failed = asyncio.Event()
+
+    async def open(self) -> None:
+        """Take the volume, check every line, cut off a torn one, and start the writer. Raises `CannotStart`."""
+        await self._thread.run(self._open)
+        self._head = Head(self._manifest.ledger, self._sequencer.lsn, self._sequencer.hash)
+        self._writer = asyncio.create_task(self._write(), name="ledger writer")
+        self._writer.add_done_callback(lambda _: self.failed.set())
+
+    async def close(self) -> None:
+        """Write what is queued, then let the volume go."""
+        self.release()
+        if self._lock < 0:
+            return
+        self._closing = True
+        self._wake.set()
+        await self._writer
+        await self._thread.run(self._close)
+        self._thread.close()
+
+    def release(self) -> None:
+        """Let waiting readers go; later appends are still taken until `close`."""
+        self._released = True
+        self._moved.set()
+
+    async def append(self, entry: NewEntry) -> Appended:
+        """Give the entry the next place."""
+        if self._failure is not None:
+            raise self._failure
+        future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._queue.append((entry, future))
+        self._wake.set()
+        return await future
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Take up to `limit` lines after this LSN."""
+        head = self._head.lsn
+        if after > head:
+            raise BeyondHead(f"the ledger ends at LSN {head}")
+        if after == head:
+            return Page(b"", after)
+        return await self._disk.run(self._read, after, limit, head)
+
+    async def wait(self, after: int, seconds: float) -> None:
+        """Return when there is an entry after this LSN, or when the time is up, or the ledger closes."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._head.lsn <= after and not self._released:
+                    await self._moved.wait()
+        except TimeoutError:
+            return
+
+    async def find(self, idempotency_key: str) -> int | None:
+        """Say which LSN carries this idempotency key."""
+        return await self._thread.run(self._index.find, idempotency_key)
+
+    def head(self) -> Head:
+        """Say where the durable ledger ends."""
+        return self._head
+
+    # --- the writer task -------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while not self._closing or self._queue:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                await asyncio.sleep(0)  # callers answered just now may join this batch
+                await self._commit(self._take())
+
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        size = 0
+        while self._queue and size < _BATCH_BYTES and len(batch) < _BATCH_ENTRIES:
+            waiting = self._queue.popleft()
+            size += len(waiting[0].body)
+            batch.append(waiting)
+        return batch
+
+    async def _commit(self, batch: list[Waiting]) -> None:
+        try:
+            draft = await self._thread.run(self._decide, [entry for entry, _ in batch])
+        except DatabufferError as error:
+            self._refuse(batch, error)
+            return
+        if draft.lines:
+            self._head = Head(self._head.ledger, draft.lsn, draft.hash)
+            moved, self._moved = self._moved, asyncio.Event()
+            moved.set()
+        for (_, future), outcome in zip(batch, draft.outcomes, strict=True):
+            _resolve(future, outcome)
+
+    def _refuse(self, batch: list[Waiting], error: DatabufferError) -> None:
+        if isinstance(error, LedgerFailed):
+            _log.critical("the ledger failed, a restart must recover it: %s", error)
+            self._failure = error
+            batch = batch + list(self._queue)
+            self._queue.clear()
+            self.failed.set()
+        for _, future in batch:
+            _resolve(future, error)
+
+    # --- in the ledger's thread ------------------------------------------------------------
+
+    def _decide(self, entries: Sequence[NewEntry]) -> Draft:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        draft = self._sequencer.draft(entries, now, self._index.find)
+        if draft.lines:
+            if self._segments[-1].size >= self._segment_bytes:
+                self._rotate()
+            self._file.append(b"".join(draft.lines))
+            self._note(draft)
+        return draft
+
+    def _note(self, draft: Draft) -> None:
+        """Take over what is durable now."""
+        segment, first = self._segments[-1], self._sequencer.lsn + 1
+        for lsn, line in enumerate(draft.lines[::2], first):
+            segment.grow(lsn, len(line) + 1)
+        self._sequencer.accept(draft)
+        self._index.add(draft.named)
+
+    def _rotate(self) -> None:
+        segment = Segment(
+            self._root / segment_name(self._sequencer.lsn + 1), self._sequencer.lsn + 1
+        )
+        file = atomic.AppendFile(segment.path, create=True)
+        try:
+            atomic.sync_directory(self._root)
+            self._list([*self._segments, segment])
+        except BaseException:
+            file.close()
+            raise
+        self._file.close()
+        self._file = file
+        self._segments.append(segment)
+
+    def _list(self, segments: list[Segment]) -> None:
+        names = tuple(segment.path.name for segment in segments)
+        manifest = Manifest(self._manifest.ledger, names)
+        atomic.replace(self._root / MANIFEST, manifest.encode())
+        self._manifest = manifest
+
+    def _read(self, after: int, limit: int, head: int) -> Page:
+        taken: list[bytes] = []
+        most = _PAGE
+        for segment in list(self._segments):
+            if limit > 0 and most > 0 and after < min(segment.last, head):
+                lines, count = segment.read(after + 1, min(limit, head - after), most)
+                taken.append(lines)
+                after, limit, most = after + count, limit - count, most - len(lines)
+        return Page(b"".join(taken), after)
+
+    # --- opening and closing ---------------------------------------------------------------
+
+    def _open(self) -> None:
+        atomic.make_directory(self._root)
+        lock = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._take_volume(lock)
+            self._index.rebuild()
+            self._recover(scan(self._root, self._sequencer, self._see))
+            self._index.add({})
+        except BaseException:
+            self._index.close()
+            os.close(lock)
+            raise
+        self._lock = lock
+
+    def _take_volume(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VolumeInUse(f"another databuffer serves the ledger in {self._root}") from None
+
+    def _see(self, entry: Entry) -> None:
+        if entry.idempotency_key is not None:
+            self._index.note(entry.idempotency_key, entry.lsn)
+
+    def _recover(self, found: Scan) -> None:
+        """Everything was readable: now the disk may be changed."""
+        atomic.sweep(self._root)
+        self._segments = found.segments or [Segment(self._root / segment_name(1), 1)]
+        self._manifest = found.manifest or Manifest(secrets.token_hex(16), ())
+        self._file = atomic.AppendFile(self._segments[-1].path, create=not found.segments)
+        if found.torn:
+            _log.warning(
+                "cut %d bytes of an unfinished line after LSN %d", found.torn, self._sequencer.lsn
+            )
+            self._file.cut(self._segments[-1].size)
+        self._file.sync()
+        atomic.sync_directory(self._root)
+        if found.unlisted or found.manifest is None:
+            self._list(self._segments)
+
+    def _close(self) -> None:
+        self._file.close()
+        self._index.close()
+        os.close(self._lock)
+        self._lock = -1
+
+
+def _resolve(future: asyncio.Future[Appended], outcome: Appended | DatabufferError) -> None:
+    if future.done():  # its caller was cancelled
+        return
+    if isinstance(outcome, Appended):
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome)

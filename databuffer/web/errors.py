@@ -1,0 +1,85 @@
+"""How a refusal is answered: ONE table from exception class to status and code, one body.
+
+`{"detail", "code", "field"?}`; on the routes of the digital twin's contract a failure also carries `body`, the text its
+clients print, and the contract's own codes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from databuffer import errors
+
+RETRY_AFTER = "1"
+
+TABLE: dict[type[errors.DatabufferError], tuple[int, str]] = {
+    errors.Malformed: (400, "malformed"),
+    errors.Unknown: (404, "not_found"),
+    errors.TooSlow: (408, "too_slow"),
+    errors.BeyondHead: (409, "lsn_beyond_head"),
+    errors.KeyReused: (409, "idempotency_key_reused"),
+    errors.KeysMoved: (412, "precondition_failed"),
+    errors.PreconditionFailed: (412, "precondition_failed"),
+    errors.TooLarge: (413, "too_large"),
+    errors.DigestMismatch: (422, "digest_mismatch"),
+    errors.PreconditionMissing: (428, "precondition_required"),
+    errors.StorageFailed: (500, "storage_failed"),
+    errors.Busy: (503, "busy"),
+    errors.Stopping: (503, "stopping"),
+    errors.Frozen: (503, "frozen"),
+    errors.LedgerFailed: (503, "ledger_failed"),
+    errors.VolumeFull: (507, "volume_full"),
+}
+
+# The codes and texts that the digital twin's clients know.
+TWIN_ROUTES = frozenset(
+    {"/stat", "/dstat", "/dumpLogF", "/dumpF", "/sendF", "/upddsc", "/cleanall"}
+)
+TWIN_CODES = {
+    "malformed": "MALFORMED",
+    "frozen": "FROZEN",
+    "storage_failed": "ERRIO",
+    "volume_full": "ERRIO",
+    "ledger_failed": "ERRIO",
+}
+TWIN_TEXTS = {"ERRIO": "Fs error detected"}
+
+
+def answer(error: errors.DatabufferError, path: str) -> web.Response:
+    """Encode a refusal for the route it happened on."""
+    status, code = TABLE[type(error)]
+    body: dict[str, Any] = {"detail": str(error), "code": code}
+    if isinstance(error, errors.Malformed) and error.field is not None:
+        body["field"] = error.field
+    if isinstance(error, errors.KeysMoved):
+        body |= {"moved": error.moved, "lsn": error.lsn}
+    return encode(status, body, path)
+
+
+def answer_framework(error: web.HTTPException, path: str) -> web.Response:
+    """Encode what the framework refused (no such route, no such method) the same way."""
+    code = error.reason.lower().replace(" ", "_")
+    response = encode(error.status, {"detail": error.reason, "code": code}, path)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def answer_bug(path: str) -> web.Response:
+    """Encode that we failed."""
+    return encode(500, {"detail": "internal error", "code": "internal_error"}, path)
+
+
+def encode(status: int, body: dict[str, Any], path: str) -> web.Response:
+    """Put the body on the wire, in the contract's form where the contract rules."""
+    if path in TWIN_ROUTES:
+        code = TWIN_CODES.get(body["code"], body["code"].upper())
+        body |= {"code": code, "body": TWIN_TEXTS.get(code, body["detail"])}
+    headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
+    content = orjson.dumps(body)
+    return web.Response(
+        body=content, status=status, content_type="application/json", headers=headers
+    )

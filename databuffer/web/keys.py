@@ -1,0 +1,20 @@
+"""What handlers find in the application, by typed key."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from databuffer.buffer.service import StreamingBuffer
+from databuffer.config import Config
+from databuffer.gate import Places
+from databuffer.store.documents import Documents
+from databuffer.store.protocols import BlobStore, Ledger
+from databuffer.web.metrics import Metrics
+
+CONFIG = web.AppKey("config", Config)
+BLOBS = web.AppKey("blobs", BlobStore)
+LEDGER = web.AppKey("ledger", Ledger)
+DOCUMENTS = web.AppKey("documents", Documents)
+BUFFER = web.AppKey("buffer", StreamingBuffer)
+PLACES = web.AppKey("places", Places)
+METRICS = web.AppKey("metrics", Metrics)

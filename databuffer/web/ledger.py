@@ -1,0 +1,150 @@
+"""`/ledger`: append one entry, read entries, ask where it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from aiohttp import web
+
+from databuffer.buffer.state import PREFIX
+from databuffer.errors import Malformed
+from databuffer.names import EntryType, parse_text
+from databuffer.store.protocols import NewEntry
+from databuffer.web.body import BodyReader, parse_object
+from databuffer.web.keys import CONFIG, LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from databuffer.store.protocols import Head
+
+routes = web.RouteTableDef()
+
+_FIELDS = frozenset({"type", "actor", "data", "keys", "expect", "idempotency_key"})
+_MOST_LINES, _LONGEST_WAIT = 10_000, 60
+_LONGEST_KEY = 500
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
+
+@routes.post("/ledger")
+async def post_entry(request: web.Request) -> web.Response:
+    """Append one entry, unless what it expects has moved."""
+    config, ledger = request.app[CONFIG], request.app[LEDGER]
+    body = await BodyReader(request, config.max_entry_bytes, config.body_timeout).whole()
+    appended = await ledger.append(parse_entry(body))
+    return web.Response(
+        body=b'{"lsn":%d}' % appended.lsn,
+        status=201,
+        content_type="application/json",
+        headers=_position(ledger.head(), appended.lsn),
+    )
+
+
+@routes.get("/ledger")
+async def get_entries(request: web.Request) -> web.Response:
+    """Send the lines after an LSN, waiting for one if asked to."""
+    ledger, query = request.app[LEDGER], request.query
+    after = _whole(query, "after", 0, 2**63)
+    limit = max(1, _whole(query, "limit", 1000, _MOST_LINES))
+    if wait := _whole(query, "wait", 0, _LONGEST_WAIT):
+        await ledger.wait(after, wait)
+    page = await ledger.read(after, limit)
+    head = ledger.head()
+    return web.Response(
+        body=page.lines, content_type="application/x-ndjson", headers=_position(head, head.lsn)
+    )
+
+
+@routes.get("/ledger/head")
+async def get_head(request: web.Request) -> web.Response:
+    """Say where the ledger ends."""
+    head = request.app[LEDGER].head()
+    body = orjson.dumps({"ledger": head.ledger, "lsn": head.lsn, "hash": head.hash})
+    return web.Response(
+        body=body, content_type="application/json", headers=_position(head, head.lsn)
+    )
+
+
+def parse_entry(body: bytes) -> NewEntry:
+    """Read an entry as it is posted; raise `Malformed` naming the field."""
+    raw = parse_object(body)
+    if unknown := sorted(raw.keys() - _FIELDS):
+        raise Malformed(f"{unknown[0]} is not a field of an entry", field=unknown[0])
+    key = raw.get("idempotency_key")
+    return NewEntry(
+        type=_entry_type(raw.get("type")),
+        actor=parse_text(raw.get("actor"), "actor"),
+        data=_data(raw.get("data"), body),
+        keys=_keys(raw.get("keys")),
+        expect=_expect(raw.get("expect")),
+        idempotency_key=None if key is None else parse_text(key, "idempotency_key"),
+    )
+
+
+def _entry_type(text: object) -> EntryType:
+    entry_type = EntryType.parse(text)
+    if entry_type.startswith(PREFIX):
+        raise Malformed(f"types that start with {PREFIX} are the databuffer's own", field="type")
+    return entry_type
+
+
+def _data(data: object, body: bytes) -> bytes:
+    if not isinstance(data, dict):
+        raise Malformed("data is an object", field="data")
+    if _LONG_NUMBER.search(body):
+        _refuse_inexact(body)
+    try:
+        return orjson.dumps(data)
+    except (TypeError, orjson.JSONEncodeError) as error:
+        raise Malformed(f"data cannot be kept: {error}", field="data") from error
+
+
+def _refuse_inexact(body: bytes) -> None:
+    """The fast parser makes a float of an integer that needs more than 64 bits: such a one is not kept silently."""
+
+    def exact(text: str) -> int:
+        if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
+            raise Malformed("an integer needs more than 64 bits", field="data")
+        return int(text)
+
+    json.loads(body, parse_int=exact)
+
+
+def _key(key: object, field: str) -> str:
+    return parse_text(key, field, _LONGEST_KEY)
+
+
+def _keys(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list):
+        raise Malformed("keys is an array of names", field="keys")
+    return tuple(_key(key, f"keys[{at}]") for at, key in enumerate(raw))
+
+
+def _expect(raw: object) -> Mapping[str, int]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise Malformed("expect is an object: key to LSN", field="expect")
+    return {_key(key, "expect"): _lsn(lsn) for key, lsn in raw.items()}
+
+
+def _lsn(raw: Any) -> int:
+    if type(raw) is not int or raw < 0:
+        raise Malformed("an LSN is a whole number, 0 or more", field="expect")
+    return raw
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > most:
+        raise Malformed(f"{name} is a whole number up to {most}", field=name)
+    return int(text)
+
+
+def _position(head: Head, lsn: int) -> dict[str, str]:
+    return {"X-Ledger-LSN": str(lsn), "X-Ledger-Id": head.ledger}

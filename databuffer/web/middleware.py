@@ -1,0 +1,73 @@
+"""The outermost layer: a request id, one answer for every failure, one count for every answer."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from databuffer.errors import DatabufferError, Stopping
+from databuffer.web import errors
+from databuffer.web.keys import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID = "X-Request-Id"
+STOPPING = web.AppKey("stopping", list[bool])
+_SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_log = logging.getLogger("databuffer.http")
+
+
+@web.middleware
+async def outermost(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every failure in one form, and count."""
+    started = time.perf_counter()
+    given = request.headers.get(REQUEST_ID, "")
+    request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
+    request[REQUEST_ID] = request_id
+    response = await _answered(request, handler, request_id)
+    _count(request, response.status, time.perf_counter() - started)
+    return response
+
+
+async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request id on whatever is answered, before its headers leave."""
+    response.headers[REQUEST_ID] = request.get(REQUEST_ID, "-")
+
+
+async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        if request.app[STOPPING] and not request.path.endswith("z"):
+            raise Stopping("the databuffer is stopping")
+        return await handler(request)
+    except DatabufferError as error:
+        response = errors.answer(error, request.path)
+        _note(request, response.status, str(error), request_id)
+        return response
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return errors.answer_framework(error, request.path)
+    except ConnectionError:
+        raise  # the client went away: there is nobody to answer
+    except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
+        _log.exception("%s %s failed [%s]", request.method, request.path, request_id)
+        return errors.answer_bug(request.path)
+
+
+def _note(request: web.Request, status: int, detail: str, request_id: str) -> None:
+    level = logging.ERROR if status in {500, 507} else logging.INFO
+    _log.log(level, "%s %s: %d %s [%s]", request.method, request.path, status, detail, request_id)
+
+
+def _count(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "unknown"
+    request.app[METRICS].answered(request.method, route, status, seconds)
