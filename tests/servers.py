@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import selectors
 import signal
 import socket
@@ -23,10 +24,17 @@ READY_WITHIN = 30.0
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback interface that nobody listens on now.
+
+    It lies below the range the kernel gives to clients, so that a server which is restarted
+    finds its port still free, and no client that seeks it meanwhile meets itself.
+    """
+    choose = random.Random()  # noqa: S311 - not a secret
+    while True:
+        port = choose.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def eventually(predicate: Callable[[], object], within: float = 10.0) -> None:
@@ -59,6 +67,15 @@ class Running:
         Raises:
             RuntimeError: with what it printed, if it ends or stays silent instead.
         """
+        self.spawn()
+        line = self._first_line()
+        if "ready on" not in line:
+            self.kill()
+            raise RuntimeError(f"{self.name} did not start: {line!r}\n{self.log.read_text()}")
+        return self
+
+    def spawn(self) -> None:
+        """Start it and do not wait."""
         with self.log.open("a") as stderr:
             self.process = subprocess.Popen(
                 self.command,
@@ -69,11 +86,19 @@ class Running:
                 cwd=ROOT,
                 start_new_session=True,
             )
-        line = self._first_line()
-        if "ready on" not in line:
-            self.kill()
-            raise RuntimeError(f"{self.name} did not start: {line!r}\n{self.log.read_text()}")
-        return self
+
+    def refusal(self, within: float = 20.0) -> tuple[int, list[str]]:
+        """Start it where it must refuse to; return its exit status and the lines it printed."""
+        ended = subprocess.run(
+            self.command,
+            env={**os.environ, **self.environ},
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            timeout=within,
+            check=False,
+        )
+        return ended.returncode, (ended.stdout + ended.stderr).splitlines()
 
     def _first_line(self) -> str:
         assert self.process is not None
@@ -113,16 +138,21 @@ class Running:
 @contextlib.contextmanager
 def databuffer(folder: Path, **environ: str) -> Iterator[Running]:
     """Run a databuffer whose volume is `folder/volume`."""
+    running = databuffer_at(folder, **environ)
+    with _ended(running):
+        yield running.start()
+
+
+def databuffer_at(folder: Path, **environ: str) -> Running:
+    """Return a databuffer whose volume is `folder/volume`, not yet started."""
     port = free_port()
-    running = Running(
+    return Running(
         "databuffer",
         [sys.executable, "-m", "databuffer"],
         {"SERVURL": f"127.0.0.1:{port}", "VOLUME_ROOT": str(folder / "volume"), **environ},
         f"http://127.0.0.1:{port}",
         folder / "databuffer.log",
     )
-    with _ended(running):
-        yield running.start()
 
 
 @contextlib.contextmanager
