@@ -1,0 +1,42 @@
+"""Wire the logic tier together. Making the application starts no thread and opens nothing."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Flask
+
+from datastore_logic.buffer_client import BufferClient
+from datastore_logic.config import Config
+from datastore_logic.services.tier import Tier
+from datastore_logic.view.database import Database
+from datastore_logic.view.follower import Follower
+from datastore_logic.view.replica import Replica
+from datastore_logic.web import health, middleware, pages, stream, v1
+from datastore_logic.web.metrics import Metrics
+
+FOLLOWER = "condstore.follower"
+"""Where `app.extensions` keeps the thread that gunicorn's worker starts after the fork."""
+
+
+def create_app(config: Config | None = None, buffer: BufferClient | None = None) -> Flask:
+    """Return the WSGI application; without a configuration, that of the environment."""
+    config = config or Config.from_environ(os.environ)
+    database = Database(config.view_path, config.stream_tag)
+    buffer = buffer or BufferClient(config)
+    replica = Replica(database, buffer, config.stream_tag)
+    tier = Tier(config, database, replica, buffer)
+    metrics = Metrics(database, config.metrics_path)
+
+    app = Flask("datastore_logic")
+    app.url_map.strict_slashes = False
+    middleware.install(app, metrics)
+    for blueprint in (
+        stream.blueprint(tier),
+        v1.blueprint(tier),
+        health.blueprint(tier, metrics),
+        pages.blueprint(tier),
+    ):
+        app.register_blueprint(blueprint)
+    app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
+    return app

@@ -1,0 +1,263 @@
+"""The databuffer over HTTP: one pool of kept-alive connections a process, made after the fork.
+
+One method a verb. A request that was not sent, or that may safely be sent twice, is sent a
+second time; any other that breaks raises `OutcomeUnknown`. It reads no proxy settings.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import quote
+
+import orjson
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+)
+
+from datastore_logic.errors import (
+    BufferAway,
+    BufferRefused,
+    LsnBeyondHead,
+    OutcomeUnknown,
+    PreconditionFailed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from urllib3.response import BaseHTTPResponse
+
+    from datastore_logic.config import Config, Endpoints
+    from datastore_logic.domain.tags import Digest
+
+REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+"""The id of the request being answered, passed on so that both tiers log the same one."""
+
+CONNECT_TIMEOUT: Final = 2.0
+LEDGER_TIMEOUT: Final = 10.0
+CHUNK: Final = 1 << 20
+_NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the databuffer said; `lsn` is the entry's (a write) or the head's (a read)."""
+
+    status: int
+    body: bytes
+    lsn: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which ledger it is, and how far it goes."""
+
+    ledger: str
+    lsn: int
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A stretch of the ledger: raw lines, and the ledger they are from."""
+
+    head: Head
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A payload the databuffer holds; `created` is False if it held it before."""
+
+    digest: str
+    size: int
+    created: bool
+
+
+class BufferClient:
+    """The databuffer at one URL. Constructing it opens no socket."""
+
+    def __init__(self, config: Config) -> None:
+        scheme, _, host, port, self._prefix, _, _ = urllib3.util.parse_url(config.buffer_url)
+        make = urllib3.HTTPSConnectionPool if scheme == "https" else urllib3.HTTPConnectionPool
+        self._pool = make(
+            str(host),
+            port,
+            maxsize=config.threads + 2,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=config.buffer_timeout),
+        )
+        self._endpoints: Endpoints = config.endpoints
+        self._read_timeout = config.buffer_timeout
+
+    # the streaming buffer -------------------------------------------------------------------
+
+    def stat(self) -> Answer:
+        """Return `{"n_itm","buff_size"}`."""
+        return self._get(self._endpoints.stat)
+
+    def description(self) -> Answer:
+        """Return `{"dstatus","user","token"}`."""
+        return self._get(self._endpoints.description)
+
+    def files(self) -> Answer:
+        """Return `{"nmlist":[…]}`."""
+        return self._get(self._endpoints.dump_files)
+
+    def log(self) -> Answer:
+        """Return the log of stored files, 204 when there is none."""
+        return self._get(self._endpoints.dump_log)
+
+    def send_segment(self, body: bytes, payload_type: str | None, key: str | None) -> Answer:
+        """Store a segment as it came. Any status is an answer."""
+        path = self._endpoints.send
+        if payload_type is not None:
+            path = f"{path}?type={_quoted(payload_type)}"
+        return self._post(path, body, key)
+
+    def freeze(self, body: bytes, key: str | None) -> Answer:
+        """Freeze the streaming buffer. Freezing it twice is harmless."""
+        return self._post(self._endpoints.freeze, body, key, twice=True)
+
+    def clean(self, key: str | None) -> Answer:
+        """Archive what the streaming buffer holds and open it again."""
+        return self._post(self._endpoints.clean, b"", key)
+
+    # the ledger -----------------------------------------------------------------------------
+
+    def head(self) -> Head:
+        """Return which ledger it is and how far it goes."""
+        told = orjson.loads(self._expect(self._get("/ledger/head")).body)
+        return Head(told["ledger"], told["lsn"], told["hash"])
+
+    def entries(self, after: int, *, limit: int = 1000, wait: int = 0) -> Entries:
+        """Return the entries after an LSN, waiting up to `wait` seconds for the first.
+
+        Raises:
+            LsnBeyondHead: the ledger ends before `after`.
+        """
+        response = self._send(
+            "GET",
+            f"/ledger?after={after}&limit={limit}&wait={wait}",
+            timeout=wait + LEDGER_TIMEOUT,
+            twice=True,
+        )
+        self._expect(_answer(response))
+        headers = response.headers
+        head = Head(headers.get("X-Ledger-Id", ""), _lsn(response))
+        return Entries(head, response.data.splitlines())
+
+    def append(self, entry: Mapping[str, Any]) -> int:
+        """Append one entry, and return its LSN. The same idempotency key again is harmless.
+
+        Raises:
+            PreconditionFailed: a key it expects has moved.
+            OutcomeUnknown: it may have been appended; the same key will tell.
+        """
+        body = orjson.dumps(entry)
+        answer = self._post("/ledger", body, None, twice="idempotency_key" in entry)
+        if answer.status == 412:
+            raise PreconditionFailed(orjson.loads(answer.body)["lsn"])
+        return cast("int", orjson.loads(self._expect(answer).body)["lsn"])
+
+    # payloads -------------------------------------------------------------------------------
+
+    def store_blob(self, body: Iterable[bytes], length: int | None) -> StoredBlob:
+        """Store the bytes and return their digest. They are not held whole."""
+        headers = {} if length is None else {"Content-Length": str(length)}
+        answer = self._expect(_answer(self._send("POST", "/blobs", body, headers)))
+        told = orjson.loads(answer.body)
+        return StoredBlob(told["digest"], told["size"], answer.status == 201)
+
+    def open_blob(self, method: str, digest: Digest, headers: dict[str, str]) -> BaseHTTPResponse:
+        """Return the open answer with the payload's bytes; the caller closes it."""
+        path = f"/blobs/sha256/{digest.hex}"
+        return self._send(method, path, None, headers, twice=True, preload=False)
+
+    # ----------------------------------------------------------------------------------------
+
+    def _get(self, path: str) -> Answer:
+        return _answer(self._send("GET", path, twice=True))
+
+    def _post(self, path: str, body: bytes, key: str | None, *, twice: bool = False) -> Answer:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return _answer(self._send("POST", path, body, headers, twice=twice or key is not None))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+        twice: bool = False,
+        preload: bool = True,
+    ) -> BaseHTTPResponse:
+        """Send, and once more where that can do no harm."""
+        headers = headers or {}
+        if request_id := REQUEST_ID.get():
+            headers["X-Request-Id"] = request_id
+        wait = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout or self._read_timeout)
+        for last in (False, True):
+            try:
+                return self._pool.urlopen(
+                    method,
+                    (self._prefix or "") + path,
+                    body=body,
+                    headers=headers,
+                    redirect=False,
+                    timeout=wait,
+                    preload_content=preload,
+                )
+            except _NOT_SENT as reason:
+                raise BufferAway("The databuffer cannot be reached.") from reason
+            except HTTPError as reason:
+                if not twice:
+                    raise OutcomeUnknown(
+                        "The databuffer did not answer; it may have stored this."
+                        " Ask again, with the same Idempotency-Key if there was one."
+                    ) from reason
+                if last:
+                    raise BufferAway("The databuffer does not answer.") from reason
+        raise AssertionError  # pragma: no cover
+
+    def _expect(self, answer: Answer) -> Answer:
+        """Return a success as it is; raise what a failure means."""
+        if answer.status < 300:
+            return answer
+        raise refusal(answer)
+
+
+def refusal(answer: Answer) -> BufferRefused | BufferAway | LsnBeyondHead:
+    """Return the error that a databuffer's answer other than success means to our caller."""
+    try:
+        told = orjson.loads(answer.body)
+        detail, code, field = str(told["detail"]), str(told["code"]), told.get("field")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return BufferAway(f"The databuffer answered {answer.status}, and not what was agreed.")
+    if code == "lsn_beyond_head":
+        return LsnBeyondHead(detail)
+    if answer.status in {500, 502, 504}:
+        return BufferAway(detail)
+    return BufferRefused(answer.status, detail, code, field=field)
+
+
+def _answer(response: BaseHTTPResponse) -> Answer:
+    kind = response.headers.get("Content-Type", "application/json")
+    return Answer(response.status, response.data, _lsn(response), kind)
+
+
+def _lsn(response: BaseHTTPResponse) -> int:
+    text = response.headers.get("X-Ledger-LSN", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="")

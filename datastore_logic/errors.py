@@ -1,0 +1,169 @@
+"""What the logic tier raises, and the one table from exception class to HTTP status.
+
+    LogicError
+    ├── BadRequest          the request is malformed; names the field
+    │   └── TooLarge
+    ├── NotFound            no such thing
+    ├── Conflict            others kept changing what this was decided about
+    ├── BufferIsFrozen      the streaming buffer takes nothing until it is cleaned
+    ├── ViewError           this replica's view cannot answer
+    │   ├── ViewBuilding    it is being built; it would answer too little
+    │   ├── ViewBehind      it has not reached the LSN asked for
+    │   └── LedgerTooNew    an entry in the ledger needs a newer version; reads go on
+    └── DatabufferError     the databuffer did not do it
+        ├── BufferAway      it cannot be reached, or failed; nothing was done
+        ├── OutcomeUnknown  it may have done it: ask again with the same Idempotency-Key
+        ├── BufferRefused   it answered no, and said why
+        ├── PreconditionFailed  something that was decided about has moved
+        └── LsnBeyondHead   its ledger ends before what the view has applied
+
+The domain's own tree is in domain/errors.py. Whatever is in neither is a defect: 500.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from datastore_logic.domain import errors as domain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class LogicError(Exception):
+    """Root of what this tier raises; `str()` is fit to show to a user."""
+
+    code: str = "error"
+    field: str | None = None
+    retry_after: ClassVar[int | None] = None
+
+
+class BadRequest(LogicError):
+    """The request is malformed."""
+
+    code = "bad_request"
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class TooLarge(BadRequest):
+    """The body is larger than allowed."""
+
+    code = "too_large"
+
+
+class NotFound(LogicError):
+    """There is no such thing; `what` is tag, payload_type, …."""
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(f"No {what.replace('_', ' ')} {name}.")
+        self.code = f"{what}_not_found"
+
+
+class Conflict(LogicError):
+    """What this was decided about kept moving."""
+
+    code = "conflict"
+
+
+class BufferIsFrozen(LogicError):
+    """The streaming buffer takes nothing until it is cleaned."""
+
+    code = "FROZEN"
+    retry_after = 10
+
+
+class ViewError(LogicError):
+    """This replica's view cannot answer."""
+
+    retry_after = 1
+
+
+class ViewBuilding(ViewError):
+    """The view is being built from the ledger."""
+
+    code = "view_building"
+
+
+class ViewBehind(ViewError):
+    """The view did not reach the LSN asked for in time."""
+
+    code = "view_behind"
+
+
+class LedgerTooNew(ViewError):
+    """The ledger holds an entry this version cannot take in; so nothing may be decided."""
+
+    code = "ledger_too_new"
+    retry_after = 60
+
+
+class DatabufferError(LogicError):
+    """The databuffer did not do what was asked."""
+
+
+class BufferAway(DatabufferError):
+    """The databuffer cannot be reached, or failed before doing anything."""
+
+    code = "databuffer_away"
+    retry_after = 2
+
+
+class OutcomeUnknown(DatabufferError):
+    """The databuffer may or may not have done it."""
+
+    code = "outcome_unknown"
+    retry_after = 2
+
+
+class BufferRefused(DatabufferError):
+    """The databuffer answered no; its status and words are passed on."""
+
+    def __init__(self, status: int, detail: str, code: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.field = field
+
+
+class PreconditionFailed(DatabufferError):
+    """A key that was decided about has moved; `lsn` is the ledger's head."""
+
+    code = "precondition_failed"
+
+    def __init__(self, lsn: int) -> None:
+        super().__init__(f"What this was decided about has changed; the ledger is at LSN {lsn}.")
+        self.lsn = lsn
+
+
+class LsnBeyondHead(DatabufferError):
+    """The ledger ends before the LSN asked for: it is not the one we knew."""
+
+    code = "lsn_beyond_head"
+
+
+STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
+    {
+        domain.BadValue: 400,
+        domain.StateForbids: 409,
+        BadRequest: 400,
+        TooLarge: 413,
+        NotFound: 404,
+        Conflict: 409,
+        PreconditionFailed: 409,
+        BufferIsFrozen: 503,
+        ViewError: 503,
+        DatabufferError: 503,
+    }
+)
+"""The nearest ancestor's status counts."""
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an error: 500 if the table knows none of its ancestors."""
+    if isinstance(error, BufferRefused):
+        return error.status
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)

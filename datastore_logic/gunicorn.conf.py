@@ -1,0 +1,113 @@
+# ruff: noqa: N999 - the name gunicorn looks for
+"""How gunicorn runs the logic tier; every setting comes from the environment (envsetup.sh).
+
+Threads, sockets and connections are made in the workers, after the fork.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from datastore_logic.config import BadSetting, Config
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.gthread import ThreadWorker
+
+
+def _cannot_start(reason: object) -> NoReturn:
+    print(f"datastore_logic: cannot start: {reason}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+try:
+    _config = Config.from_environ(os.environ)
+except BadSetting as problem:
+    _cannot_start(problem)
+
+_host = f"[{_config.host}]" if ":" in _config.host else _config.host
+bind = f"{_host}:{_config.port}"
+workers = _config.workers
+worker_class = "gthread"
+threads = _config.threads
+worker_connections = 1000
+backlog = 2048
+keepalive = 75
+timeout = 60
+graceful_timeout = _config.shutdown_grace
+loglevel = _config.log_level
+proc_name = "datastore_logic"
+control_socket_disable = True
+preload_app = False
+
+_ready_tokens: list[int] = []
+
+
+def on_starting(server: Arbiter) -> None:
+    """Refuse what cannot work in one line, before any worker is forked."""
+    _prepare_directories()
+    if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
+        _refuse_busy_port()
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    # Each worker that is up takes a token; the one that takes the last says so, once.
+    os.write(write, b"." * (server.cfg.workers - 1) + b"!")
+    os.close(write)
+    _ready_tokens.append(read)
+
+
+def post_worker_init(worker: ThreadWorker) -> None:
+    """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
+    from datastore_logic.app import FOLLOWER  # noqa: PLC0415 - not in the parent process
+
+    worker.wsgi.extensions[FOLLOWER].start()
+    if os.read(_ready_tokens[0], 1) == b"!":
+        many = "1 worker" if workers == 1 else f"{workers} workers"
+        host, port = worker.sockets[0].getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        print(
+            f"datastore_logic ready on http://{shown}:{port} ({many}, view {_config.view_path})",
+            flush=True,
+        )
+
+
+def worker_exit(_server: Arbiter, worker: ThreadWorker) -> None:
+    """Stop following."""
+    from datastore_logic.app import FOLLOWER  # noqa: PLC0415
+
+    if getattr(worker, "wsgi", None) is not None:
+        worker.wsgi.extensions[FOLLOWER].stop()
+
+
+def child_exit(_server: Arbiter, worker: ThreadWorker) -> None:
+    """Forget the gauges of a worker that is gone."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+
+    mark_process_dead(worker.pid, path=str(_config.metrics_path))
+
+
+def _prepare_directories() -> None:
+    try:
+        _config.view_path.parent.mkdir(parents=True, exist_ok=True)
+        with _config.view_path.with_name(f"{_config.view_path.name}.lock").open("a"):
+            pass
+        shutil.rmtree(_config.metrics_path, ignore_errors=True)
+        _config.metrics_path.mkdir()
+    except OSError as reason:
+        _cannot_start(f"VIEW_PATH={_config.view_path}: {reason}")
+    # prometheus_client reads it when the workers import it.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_config.metrics_path)
+
+
+def _refuse_busy_port() -> None:
+    family = socket.AF_INET6 if ":" in _config.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_config.host, _config.port))
+        except OSError as reason:
+            _cannot_start(f"HOST={_config.host} PORT={_config.port}: {reason.strerror}")

@@ -1,0 +1,90 @@
+"""The streaming buffer's state: asked of the databuffer, or told from the view while it is away.
+
+The view knows what the ledger told it last, which is all there is: while the databuffer is
+away nothing can be stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from datastore_logic.buffer_client import refusal
+from datastore_logic.errors import BufferAway
+from datastore_logic.view import browse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datastore_logic.buffer_client import Answer
+    from datastore_logic.services.tier import Tier
+    from datastore_logic.view.database import Snapshot
+
+
+Content = dict[str, Any] | list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of the buffer; `away` if it is the view that tells it."""
+
+    content: Any
+    lsn: int
+    away: bool
+
+
+def stat(tier: Tier) -> Told:
+    """Return `{"n_itm","buff_size"}`."""
+
+    def from_view(snapshot: Snapshot) -> Content:
+        held = browse.buffer(snapshot)
+        return {"n_itm": held.n_itm, "buff_size": held.buff_size}
+
+    return _told(tier, tier.buffer.stat, from_view)
+
+
+def description(tier: Tier) -> Told:
+    """Return `{"dstatus","user","token"}`."""
+
+    def from_view(snapshot: Snapshot) -> Content:
+        held = browse.buffer(snapshot)
+        return {"dstatus": held.dstatus, "user": held.user, "token": held.token}
+
+    return _told(tier, tier.buffer.description, from_view)
+
+
+def files(tier: Tier) -> Told:
+    """Return `{"nmlist":[…]}`, never null, sorted."""
+
+    def from_view(snapshot: Snapshot) -> Content:
+        return {"nmlist": sorted(file.name for file in browse.buffer_files(snapshot))}
+
+    told = _told(tier, tier.buffer.files, from_view)
+    content = {**told.content, "nmlist": told.content.get("nmlist") or []}
+    return Told(content, told.lsn, told.away)
+
+
+def log(tier: Tier) -> Told:
+    """Return the log of stored files, `[]` when there is none."""
+
+    def from_view(snapshot: Snapshot) -> Content:
+        fixed = {"level": "info", "Id": 0, "message": "Write file"}
+        return [
+            {**fixed, "size": file.size, "name": file.name, "time": file.time}
+            for file in browse.buffer_files(snapshot)
+        ]
+
+    return _told(tier, tier.buffer.log, from_view)
+
+
+def _told(tier: Tier, ask: Callable[[], Answer], view: Callable[[Snapshot], Content]) -> Told:
+    try:
+        answer = ask()
+        if answer.status >= 300:
+            raise refusal(answer)
+    except BufferAway:
+        with tier.reading() as snapshot:
+            return Told(view(snapshot), snapshot.lsn, away=True)
+    return Told(orjson.loads(answer.body or b"[]"), answer.lsn, away=False)

@@ -1,0 +1,181 @@
+"""The streaming buffer: take a segment or any payload, freeze when full enough, clean, look.
+
+A segment goes to the databuffer as it came, unread; the databuffer's entry is the commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from datastore_logic.buffer_client import refusal
+from datastore_logic.domain.errors import TagIsFrozen
+from datastore_logic.domain.events import IovsChanged
+from datastore_logic.domain.tags import Digest, TagState
+from datastore_logic.domain.timeline import Attach, Payload, Row, insert
+from datastore_logic.errors import BufferIsFrozen, LedgerTooNew, NotFound
+from datastore_logic.services.commit import Committed, Proposal, commit
+from datastore_logic.services.tags import BUFFER_STATE, list_key, tag_key
+from datastore_logic.view import browse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from datastore_logic.buffer_client import Answer
+    from datastore_logic.domain.moment import Interval
+    from datastore_logic.domain.tags import PayloadTypeName, TagName
+    from datastore_logic.services.tier import Tier
+    from datastore_logic.view.database import Snapshot
+
+FROZEN: Final = "FROZEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """How much the streaming buffer holds."""
+
+    n_itm: int
+    buff_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayload:
+    """A payload with its interval, as it now stands in a tag."""
+
+    tag: str
+    payload_type: str
+    name: str
+    digest: str
+    size: int
+    interval: Interval
+    lsn: int
+
+
+def stream_segment(
+    tier: Tier, body: bytes, payload_type: PayloadTypeName | None, key: str | None
+) -> Answer:
+    """Store a segment; return the databuffer's answer once this pod shows the segment.
+
+    Raises:
+        BufferIsFrozen: until the buffer is cleaned nothing is taken.
+        DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
+    """
+    _refuse_if_halted(tier)
+    answer = tier.buffer.send_segment(body, payload_type, key)
+    if answer.status != 201:
+        raise _refused(answer)
+    tier.see(answer.lsn)
+    return answer
+
+
+def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
+    tier: Tier,
+    body: Iterable[bytes],
+    length: int | None,
+    tag: TagName,
+    payload_type: PayloadTypeName,
+    interval: Interval,
+    *,
+    name: str | None = None,
+    actor: str,
+    key: str | None = None,
+) -> StoredPayload:
+    """Keep any bytes as a payload that holds over `interval` in the tag.
+
+    Raises:
+        NotFound: no such tag.
+        TagIsFrozen, LockedOverlap, BufferIsFrozen: it takes nothing there.
+        DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
+    """
+    with tier.reading() as snapshot:  # before any byte is sent on
+        _refuse_if_closed(tier, snapshot, tag)
+    blob = tier.buffer.store_blob(body, length)
+    digest = Digest.parse(blob.digest)
+    row = Row(interval, Payload(name or digest, None, digest, blob.size))
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        return _decide_insert(tier, snapshot, tag, payload_type, row)
+
+    done = commit(tier, actor, decide, key)
+    return StoredPayload(tag, payload_type, row.payload.name, digest, blob.size, interval, done.lsn)
+
+
+def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat | None:
+    """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None."""
+    _refuse_if_halted(tier)
+    told = orjson.loads(_expect(tier.buffer.stat()).body)
+    stat = Stat(told["n_itm"], told["buff_size"])
+    if stat.buff_size < tier.config.max_size:
+        return None
+    answer = _expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
+    tier.see(answer.lsn)
+    return stat
+
+
+def clean(tier: Tier, key: str | None) -> Answer:
+    """Archive what the buffer holds and open it again. Any failure of its volume is an answer."""
+    _refuse_if_halted(tier)
+    answer = tier.buffer.clean(key)
+    if answer.status == 201:
+        tier.see(answer.lsn)
+    return answer
+
+
+# ------------------------------------------------------------------------------------------------
+
+
+def _decide_insert(
+    tier: Tier, snapshot: Snapshot, name: TagName, payload_type: PayloadTypeName, row: Row
+) -> Proposal | Committed:
+    """Propose what an insert changes; in the streamed tag the newest is simply added."""
+    tag = _refuse_if_closed(tier, snapshot, name)
+    held = browse.list_id(snapshot, tag.id, payload_type) if tag else None
+    mine = list_key(name, payload_type)
+    keys = (mine,) if held else (mine, tag_key(name))
+    list_id, timeline_id = held or (None, None)
+    if name == tier.config.stream_tag:
+        event = IovsChanged(name, payload_type, list_id, (Attach(row),))
+        return Proposal(event, keys, snapshot.touched(tag_key(name), BUFFER_STATE))
+    overlapping = browse.overlapping(snapshot, timeline_id, row.interval) if timeline_id else []
+    changes = insert(overlapping, row, tag.state if tag else TagState.UNLOCKED)
+    if not changes and tag:
+        return Committed(tag.lsn, new=False)
+    event = IovsChanged(name, payload_type, list_id, changes)
+    return Proposal(event, keys, snapshot.touched(mine, tag_key(name)))
+
+
+def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> browse.TagRow | None:
+    """Return the tag, None for a streamed tag that its first segment will make."""
+    streamed = name == tier.config.stream_tag
+    if streamed and browse.buffer(snapshot).dstatus == FROZEN:
+        raise BufferIsFrozen("Datastore frozen.")
+    try:
+        tag = browse.find_tag(snapshot, name)
+    except NotFound:
+        if streamed:
+            return None
+        raise
+    if tag.state is TagState.FROZEN:
+        raise TagIsFrozen(name)
+    return tag
+
+
+def _refuse_if_halted(tier: Tier) -> None:
+    halted = tier.database.position().halted
+    if halted is not None:
+        raise LedgerTooNew(f"Nothing is written until this replica is upgraded: {halted}")
+
+
+def _expect(answer: Answer) -> Answer:
+    if answer.status >= 300:
+        raise _refused(answer)
+    return answer
+
+
+def _refused(answer: Answer) -> Exception:
+    error = refusal(answer)
+    if error.code == FROZEN:
+        return BufferIsFrozen("Datastore frozen.")
+    return error

@@ -1,0 +1,91 @@
+"""Make a global tag; freeze one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from datastore_logic.buffer_client import refusal
+from datastore_logic.domain.events import TagCreated, TagFrozen
+from datastore_logic.domain.tags import TagState
+from datastore_logic.services.commit import Committed, Proposal, commit
+from datastore_logic.view.browse import find_tag, lists, tag_fingerprint
+
+if TYPE_CHECKING:
+    from datastore_logic.domain.tags import TagName
+    from datastore_logic.services.tier import Tier
+    from datastore_logic.view.browse import TagRow
+    from datastore_logic.view.database import Snapshot
+
+BUFFER_STATE: Final = "buffer/state"
+
+
+def tag_key(tag: str) -> str:
+    """Return the ledger key of a tag's state."""
+    return f"tag/{tag}"
+
+
+def list_key(tag: str, payload_type: str) -> str:
+    """Return the ledger key of a tag's list of one payload type."""
+    return f"tag/{tag}/list/{payload_type}"
+
+
+def create_tag(
+    tier: Tier, name: TagName, description: str, *, actor: str, key: str | None = None
+) -> Committed:
+    """Make an unlocked, empty tag; one that exists is left as it is."""
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        known = snapshot.connection.execute("SELECT lsn FROM global_tag WHERE name = ?", (name,))
+        if (found := known.fetchone()) is not None:
+            return Committed(found[0], new=False)
+        keys = (tag_key(name),)
+        return Proposal(TagCreated(name, description), keys, snapshot.touched(*keys))
+
+    return commit(tier, actor, decide, key)
+
+
+def freeze_tag(
+    tier: Tier,
+    name: TagName,
+    *,
+    user: str,
+    token: str,
+    reason: str | None = None,
+    key: str | None = None,
+) -> Committed:
+    """Freeze a tag for ever; again is harmless. The streamed tag freezes with the buffer.
+
+    Raises:
+        NotFound: no such tag.
+    """
+    if name == tier.config.stream_tag:
+        return _freeze_stream(tier, name, user, token, key)
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        tag = find_tag(snapshot, name)
+        if tag.state is TagState.FROZEN:
+            return Committed(tag.lsn, new=False)
+        event = TagFrozen(name, tag_fingerprint(snapshot.connection, tag.id), reason)
+        return Proposal(event, (tag_key(name),), snapshot.touched(*_all_keys(snapshot, tag)))
+
+    return commit(tier, user, decide, key)
+
+
+def _freeze_stream(tier: Tier, name: TagName, user: str, token: str, key: str | None) -> Committed:
+    with tier.reading() as snapshot:
+        snapshot.refuse_if_halted()
+        tag = find_tag(snapshot, name)
+    if tag.state is TagState.FROZEN:
+        return Committed(tag.lsn, new=False)
+    answer = tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key)
+    if answer.status != 201:
+        raise refusal(answer)
+    tier.see(answer.lsn)
+    return Committed(answer.lsn, new=True)
+
+
+def _all_keys(snapshot: Snapshot, tag: TagRow) -> list[str]:
+    kinds = [held.payload_type for held in lists(snapshot, tag.id)]
+    return [tag_key(tag.name), *(list_key(tag.name, kind) for kind in kinds)]

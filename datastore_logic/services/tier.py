@@ -1,0 +1,51 @@
+"""What every use case works with: the view of this pod and the databuffer behind it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from datastore_logic.errors import ViewBehind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datastore_logic.buffer_client import BufferClient
+    from datastore_logic.config import Config
+    from datastore_logic.view.database import Database, Snapshot
+    from datastore_logic.view.replica import Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One process of the logic tier, wired; it owns no truth."""
+
+    config: Config
+    database: Database
+    replica: Replica
+    buffer: BufferClient
+
+    @contextmanager
+    def reading(self, least_lsn: int = 0) -> Iterator[Snapshot]:
+        """Read one consistent state, that reflects `least_lsn` at least.
+
+        Raises:
+            ViewBehind: it did not get there within VIEW_WAIT.
+            ViewBuilding: the view is being built.
+        """
+        if least_lsn and self.database.position().applied_lsn < least_lsn:
+            self._catch_up(least_lsn)
+        with self.database.snapshot() as snapshot:
+            yield snapshot
+
+    def see(self, lsn: int) -> None:
+        """Wait until this pod shows the entry `lsn`, which the ledger already holds.
+
+        It is stored whatever happens here; so a view that cannot follow is not an error.
+        """
+        self.replica.wait_for(lsn, self.config.view_wait)
+
+    def _catch_up(self, lsn: int) -> None:
+        if not self.replica.wait_for(lsn, self.config.view_wait):
+            raise ViewBehind(f"This replica has not reached LSN {lsn} yet; ask again shortly.")

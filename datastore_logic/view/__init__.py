@@ -1,0 +1,1 @@
+"""The view: what the ledger says, shaped for the questions asked of it. Deletable at any time."""

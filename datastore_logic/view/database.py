@@ -1,0 +1,268 @@
+"""The view's SQLite file: a connection a thread for reading, one a process for applying.
+
+Readers never wait: the file is in WAL mode and each request reads one snapshot. Appliers wait
+for each other on a lock file beside it, which the kernel wakes promptly, never in SQLite's
+busy loop. The file may be deleted or replaced under a running pod: each use compares what the
+path names with what the connection has open.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.errors import LedgerTooNew, ViewBuilding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMA_VERSION: Final = 1
+NO_HASH: Final = "0" * 64
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Which ledger a view reflects and how far."""
+
+    ledger: str
+    applied_lsn: int
+    hash: str
+    head_lsn: int
+    target_lsn: int
+    complete: bool
+    halted: str | None
+    stream_tag: str
+    reachable: bool
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether it has reached the head that was seen when the pod started."""
+        return self.complete and self.applied_lsn >= self.target_lsn
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent state: a connection in a read transaction, and where it stands."""
+
+    connection: sqlite3.Connection
+    position: Position
+
+    @property
+    def lsn(self) -> int:
+        """The LSN this state reflects."""
+        return self.position.applied_lsn
+
+    def touched(self, *keys: str) -> dict[str, int]:
+        """Return the LSN that last touched each key, 0 for never: what an append expects."""
+        marks = ",".join("?" * len(keys))
+        rows = self.connection.execute(
+            f"SELECT key, lsn FROM touched WHERE key IN ({marks})",  # noqa: S608 - only marks
+            keys,
+        )
+        return dict.fromkeys(keys, 0) | dict(rows.fetchall())
+
+    def refuse_if_halted(self) -> None:
+        """Raise LedgerTooNew if entries exist that this version cannot take in."""
+        if self.position.halted is not None:
+            raise LedgerTooNew(
+                f"Nothing is written until this replica is upgraded: {self.position.halted}"
+            )
+
+
+class Database:
+    """The view at one path. Constructing it touches no disk."""
+
+    def __init__(self, path: Path, stream_tag: str) -> None:
+        self._path = path
+        self._stream_tag = stream_tag
+        self._local = threading.local()
+        self._apply_lock = threading.Lock()
+        self._writer: _Open | None = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Read one consistent state.
+
+        Raises:
+            ViewBuilding: the view is not yet complete; it would answer too little.
+        """
+        with self.any_snapshot() as snapshot:
+            if not snapshot.position.complete:
+                raise ViewBuilding("The view is being built from the ledger; ask again shortly.")
+            yield snapshot
+
+    @contextmanager
+    def any_snapshot(self) -> Iterator[Snapshot]:
+        """Read one state, complete or not: for /readyz and the status page."""
+        connection = self._reader()
+        connection.execute("BEGIN")
+        try:
+            yield Snapshot(connection, read_position(connection))
+        finally:
+            connection.execute("COMMIT")
+
+    def position(self) -> Position:
+        """Return which ledger the view reflects, and how far."""
+        return read_position(self._reader())
+
+    @contextmanager
+    def applying(self) -> Iterator[sqlite3.Connection]:
+        """Hold the only write transaction of the pod; what the block raises undoes it."""
+        with self._exclusive():
+            connection = self._open_writer()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def prepare(self) -> None:
+        """Make the view if there is none, or if the one there is of another schema or damaged."""
+        with self._exclusive():
+            if not self._usable():
+                self._create()
+
+    def discard(self, seen: Position) -> None:
+        """Begin again with an empty view, unless it has moved on from what was `seen`.
+
+        Another process of the pod may have seen the same mismatch a moment earlier.
+        """
+        with self._exclusive():
+            if not self._usable() or _same(read_position(self._open_writer()), seen):
+                self._create()
+
+    # ----------------------------------------------------------------------------------------
+
+    def _reader(self) -> sqlite3.Connection:
+        mine: _Open | None = getattr(self._local, "open", None)
+        if mine is None or not mine.is_at(self._path):
+            if mine is not None:
+                mine.connection.close()
+            self._local.open = mine = self._connect("ro")
+        return mine.connection
+
+    def _open_writer(self) -> sqlite3.Connection:
+        if self._writer is None or not self._writer.is_at(self._path):
+            if self._writer is not None:
+                self._writer.connection.close()
+            self._writer = self._connect("rw")
+        return self._writer.connection
+
+    def _connect(self, mode: str) -> _Open:
+        try:
+            connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,  # the writer is handed on under its lock
+                cached_statements=64,
+            )
+        except sqlite3.OperationalError as reason:
+            raise ViewBuilding("The view is not there yet; ask again shortly.") from reason
+        # Durability is the ledger's: a view lost to a power cut is rebuilt.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        if mode == "ro":
+            connection.execute("PRAGMA query_only = ON")
+        stat = self._path.stat()
+        return _Open(connection, (stat.st_dev, stat.st_ino))
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._apply_lock, self._path.with_name(f"{self._path.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _usable(self) -> bool:
+        """Whether the file is there, sound, and of this schema and stream tag."""
+        try:
+            connection = self._open_writer()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            return bool(
+                version == SCHEMA_VERSION
+                and read_position(connection).stream_tag == self._stream_tag
+            )
+        except ViewBuilding:
+            return False
+        except sqlite3.DatabaseError as reason:
+            log.warning("the view %s is damaged and will be rebuilt: %s", self._path, reason)
+            return False
+
+    def _create(self) -> None:
+        """Replace whatever is at the path by an empty view."""
+        if self._writer is not None:
+            self._writer.connection.close()
+            self._writer = None
+        # The main file goes first: SQLite leaves the journal of a file that was moved alone.
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self._path}{suffix}")  # noqa: PTH108 - a suffix, not a path
+        schema = (resources.files(__package__) / "schema.sql").read_text()
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN; {schema}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("INSERT INTO link VALUES (1, 0, '')")
+        connection.execute(
+            "INSERT INTO buffer VALUES (1, 0, 0, 'OPERATIONAL', 'databuf', 'databuf')"
+        )
+        connection.execute(
+            "INSERT INTO position VALUES (1, '', 0, ?, 0, 0, 0, NULL, ?)",
+            (NO_HASH, self._stream_tag),
+        )
+        connection.execute("COMMIT")
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A connection, and the identity of the file it has open."""
+
+    connection: sqlite3.Connection
+    file: tuple[int, int]
+
+    def is_at(self, path: Path) -> bool:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return False
+        return (stat.st_dev, stat.st_ino) == self.file
+
+
+def read_position(connection: sqlite3.Connection) -> Position:
+    """Return where the view stands, in the connection's transaction if it has one."""
+    row = connection.execute(
+        "SELECT ledger, applied_lsn, hash, head_lsn, target_lsn, complete, halted, stream_tag,"
+        " reachable FROM position, link"
+    ).fetchone()
+    if row is None:
+        raise ViewBuilding("The view is being made; ask again shortly.")
+    ledger, applied, last_hash, head, target, complete, halted, stream_tag, reachable = row
+    return Position(
+        ledger,
+        applied,
+        last_hash,
+        head,
+        target,
+        bool(complete),
+        halted,
+        stream_tag,
+        bool(reachable),
+    )
+
+
+def _same(one: Position, other: Position) -> bool:
+    return (one.ledger, one.applied_lsn, one.hash) == (other.ledger, other.applied_lsn, other.hash)

@@ -1,0 +1,102 @@
+"""The thread that keeps a pod fresh by itself: a long poll of the ledger, one a pod.
+
+Every worker starts one; the lock on a file beside the view elects which one polls, and the
+kernel passes it on when that worker ends. It also notes, for all workers, whether the
+databuffer is reached.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import random
+import sqlite3
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.errors import DatabufferError, ViewError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datastore_logic.view.database import Database
+    from datastore_logic.view.replica import Replica
+
+POLL: Final = 20
+"""Seconds a long poll lasts."""
+
+PAUSE: Final = 0.02
+"""Seconds between polls: writers fetch for themselves, so the follower may gather a few."""
+
+FIRST_WAIT: Final = 0.1
+LONGEST_WAIT: Final = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Follows the ledger in a thread of its own. Constructing it starts nothing."""
+
+    def __init__(self, replica: Replica, database: Database, view_path: Path) -> None:
+        self._replica = replica
+        self._database = database
+        self._lock_path = view_path.with_name(f"{view_path.name}.follower")
+        self._stopping = threading.Event()
+        self._reachable: bool | None = None
+        # A daemon: a worker that ends does not wait for a poll that brings nothing.
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow, or to stand by."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at the next chance."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock_path.open("a") as lock:
+            while not self._stopping.is_set():
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    self._stopping.wait(random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                else:
+                    self._follow()
+
+    def _follow(self) -> None:
+        wait = FIRST_WAIT
+        greeted = False
+        while not self._stopping.is_set():
+            try:
+                if not greeted:
+                    self._replica.greet()
+                    greeted = True
+                self._note(reachable=True)
+                position = self._replica.pull(wait=POLL if greeted else 0)
+            except (DatabufferError, ViewError, sqlite3.Error, OSError) as reason:
+                greeted = False
+                self._lost(reason)
+                self._stopping.wait(random.uniform(wait / 2, wait))  # noqa: S311 - jitter
+                wait = min(2 * wait, LONGEST_WAIT)
+            else:
+                wait = FIRST_WAIT
+                self._stopping.wait(PAUSE if position.halted is None else LONGEST_WAIT)
+
+    def _lost(self, reason: Exception) -> None:
+        if self._reachable is not False:
+            log.warning("lost the databuffer, reads go on from the view: %s", reason)
+        if isinstance(reason, DatabufferError):
+            self._note(reachable=False)
+
+    def _note(self, *, reachable: bool) -> None:
+        """Record, for every worker, a change of whether the databuffer is reached."""
+        if reachable is self._reachable:
+            return
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self._database.prepare()
+        with self._database.applying() as view:
+            view.execute("UPDATE link SET reachable = ?, since = ?", (reachable, now))
+        self._reachable = reachable

@@ -1,0 +1,192 @@
+"""Keep the view up with the ledger: fetch what follows, check the chain, apply it.
+
+Any thread of any worker may do it at any time; what another has applied meanwhile is skipped.
+Threads of one worker that wait for an LSN share one fetch.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sqlite3
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.domain.errors import BadEvent, LedgerEntryError
+from datastore_logic.errors import DatabufferError, LsnBeyondHead, ViewBuilding, ViewError
+from datastore_logic.view.apply import BrokenChain, Context, apply_entry, read_entry
+from datastore_logic.view.database import read_position
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from datastore_logic.buffer_client import Entries, Head
+    from datastore_logic.domain.tags import TagName
+    from datastore_logic.view.database import Database, Position
+
+    class Ledger(Protocol):
+        """The two reads of the ledger that following it needs."""
+
+        def head(self) -> Head:
+            """Return which ledger it is and how far it goes."""
+
+        def entries(self, after: int, *, limit: int = ..., wait: int = ...) -> Entries:
+            """Return what follows an LSN; raise LsnBeyondHead where the ledger ends before it."""
+
+
+BATCH: Final = 10_000
+
+log = logging.getLogger(__name__)
+
+
+class Replica:
+    """A view, the ledger it follows, and the threads of this process that wait for it."""
+
+    def __init__(self, database: Database, ledger: Ledger, stream_tag: TagName) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._stream_tag = stream_tag
+        self._turn = threading.Condition()
+        self._pulling = False
+        self._applied = 0
+
+    def wait_for(self, lsn: int, timeout: float) -> bool:
+        """Return True once the view has applied `lsn`, False if it does not within `timeout` s."""
+        deadline = monotonic() + timeout
+        while not self._reached(lsn, deadline):
+            try:
+                position = self.pull(wait=math.ceil(max(0.0, deadline - monotonic())))
+            except (DatabufferError, ViewError):
+                return False
+            finally:
+                self._hand_on()
+            if position.halted is not None:
+                break
+        return self._applied >= lsn
+
+    def pull(self, wait: int = 0) -> Position:
+        """Apply what follows, waiting up to `wait` seconds for it; return where the view is then.
+
+        Raises:
+            DatabufferError: the databuffer did not answer.
+        """
+        position = self._known_position()
+        if position.halted is None:
+            try:
+                entries = self._ledger.entries(position.applied_lsn, limit=BATCH, wait=wait)
+            except LsnBeyondHead:
+                self._begin_again(position, "the ledger ends before what was applied")
+            else:
+                self._take(position, entries)
+            position = self._database.position()
+        self._applied = position.applied_lsn
+        return position
+
+    def greet(self) -> None:
+        """Compare the view with the ledger's head, and note the head as what to catch up with.
+
+        Raises:
+            DatabufferError: the databuffer did not answer.
+        """
+        position = self._known_position()
+        head = self._ledger.head()
+        if head.ledger != position.ledger or head.lsn < position.applied_lsn:
+            self._begin_again(position, f"the ledger is now {head.ledger}", head)
+        elif head.lsn == position.applied_lsn and head.hash != position.hash:
+            self._begin_again(position, f"LSN {head.lsn} is not as it was", head)
+        with self._database.applying() as view:
+            view.execute(
+                "UPDATE position SET target_lsn = ?, head_lsn = ?,"
+                " complete = complete OR applied_lsn >= ?",
+                (head.lsn, head.lsn, head.lsn),
+            )
+
+    # ----------------------------------------------------------------------------------------
+
+    def _reached(self, lsn: int, deadline: float) -> bool:
+        """Wait for whoever pulls; True if `lsn` is applied or time is up, False: pull yourself."""
+        with self._turn:
+            while self._pulling and self._applied < lsn:
+                if not self._turn.wait(max(0.0, deadline - monotonic())):
+                    break
+            if self._applied >= lsn or monotonic() >= deadline:
+                return True
+            self._pulling = True
+            return False
+
+    def _hand_on(self) -> None:
+        with self._turn:
+            self._pulling = False
+            self._turn.notify_all()
+
+    def _known_position(self) -> Position:
+        """Return where the view stands; make it, and say which ledger it is of, if need be."""
+        try:
+            position = self._database.position()
+        except (ViewBuilding, sqlite3.DatabaseError):
+            self._database.prepare()
+            position = self._database.position()
+        if not position.ledger:
+            self._begin(self._ledger.head())
+            position = self._database.position()
+        return position
+
+    def _begin(self, head: Head) -> None:
+        """Say which ledger an empty view is of; it is complete once it reaches this head."""
+        with self._database.applying() as view:
+            view.execute(
+                "UPDATE position SET ledger = ?, target_lsn = ?, head_lsn = ?, complete = ?"
+                " WHERE ledger = ''",
+                (head.ledger, head.lsn, head.lsn, head.lsn == 0),
+            )
+
+    def _begin_again(self, seen: Position, reason: str, head: Head | None = None) -> None:
+        log.warning("rebuilding the view, which was at LSN %d: %s", seen.applied_lsn, reason)
+        self._database.discard(seen)
+        self._begin(head or self._ledger.head())
+
+    def _take(self, position: Position, entries: Entries) -> None:
+        """Apply fetched lines; begin again if they are not of the ledger that was known."""
+        if entries.head.ledger != position.ledger:
+            self._begin_again(position, f"the ledger is now {entries.head.ledger}")
+            return
+        if not entries.lines:
+            return
+        try:
+            self._apply(position.applied_lsn, entries)
+        except BrokenChain as reason:
+            self._begin_again(position, str(reason))
+
+    def _apply(self, after: int, entries: Entries, upto: int | None = None) -> None:
+        """Apply the lines in one transaction; one that cannot be applied stops the view there."""
+        done = after
+        try:
+            with self._database.applying() as view:
+                position = read_position(view)
+                skip = position.applied_lsn - after
+                if position.ledger != entries.head.ledger or skip < 0:
+                    return  # another process has begun again meanwhile
+                done, last_hash = position.applied_lsn, position.hash
+                context = Context(view, self._stream_tag)
+                for line in entries.lines[skip:upto]:
+                    entry = read_entry(line, done, last_hash)
+                    apply_entry(context, entry)
+                    done, last_hash = entry.lsn, entry.hash
+                view.execute(
+                    "UPDATE position SET applied_lsn = ?, hash = ?, head_lsn = ?,"
+                    " complete = complete OR ? >= target_lsn",
+                    (done, last_hash, max(done, entries.head.lsn), done),
+                )
+        except (LedgerEntryError, sqlite3.IntegrityError) as reason:
+            self._apply(after, entries, upto=done - after)
+            self._halt(done, reason)
+
+    def _halt(self, at: int, reason: Exception) -> None:
+        code = getattr(reason, "code", BadEvent.code)
+        log.error("the view stops at LSN %d (%s): %s", at, code, reason)
+        with self._database.applying() as view:
+            view.execute(
+                "UPDATE position SET halted = ? WHERE applied_lsn = ?",
+                (f"LSN {at + 1}: {reason}", at),
+            )

@@ -1,0 +1,79 @@
+"""Around every request: its id, its metrics, its errors as JSON. The only broad `except`."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from datastore_logic.buffer_client import REQUEST_ID
+from datastore_logic.domain.errors import DomainError
+from datastore_logic.errors import BufferIsFrozen, LogicError, status_of
+from datastore_logic.web import wire
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from datastore_logic.web.metrics import Metrics
+
+_SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = logging.getLogger(__name__)
+
+
+def install(app: Flask, metrics: Metrics) -> None:
+    """Wire the middleware into the application."""
+
+    @app.before_request
+    def _begin() -> None:
+        told = request.headers.get("X-Request-Id", "")
+        g.request_id = told if _SANE_ID.fullmatch(told) else secrets.token_hex(8)
+        g.began = perf_counter()
+        REQUEST_ID.set(g.request_id)
+
+    @app.after_request
+    def _end(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        metrics.observe(request, response, perf_counter() - g.began)
+        return response
+
+    app.register_error_handler(Exception, _as_json)
+
+
+def _as_json(error: Exception) -> Response:
+    """Return the error body of DESIGN §3: `{"detail","code","field"?}`."""
+    if isinstance(error, BufferIsFrozen):
+        response = wire.plain("Datastore frozen.", 503)
+    else:
+        response = wire.answer(*_told(error))
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is None and response.status_code == 503:
+        retry_after = 1
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    if isinstance(error, HTTPException) and error.get_response().headers.get("Allow"):
+        response.headers["Allow"] = error.get_response().headers["Allow"]
+    return response
+
+
+def _told(error: Exception) -> tuple[dict[str, Any], int]:
+    if isinstance(error, HTTPException):
+        code = (error.name or "error").lower().replace(" ", "_")
+        return {"detail": error.description or error.name, "code": code}, error.code or 500
+    if not isinstance(error, (LogicError, DomainError)) or status_of(error) == 500:
+        log.error("request %s failed", g.request_id, exc_info=error)
+        detail = f"Internal error; the log has it under request {g.request_id}."
+        return {"detail": detail, "code": "internal"}, 500
+    told: dict[str, Any] = {"detail": str(error), "code": error.code}
+    if (field := getattr(error, "field", None)) is not None:
+        told["field"] = field
+    status = status_of(error)
+    if status >= 500:
+        log.warning("request %s: %d %s: %s", g.request_id, status, error.code, error)
+    return told, status

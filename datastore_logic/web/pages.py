@@ -1,0 +1,83 @@
+"""The status page: what the streaming buffer and the tags look like, for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, Response, render_template
+
+from datastore_logic.errors import ViewError
+from datastore_logic.view import browse
+
+if TYPE_CHECKING:
+    from datastore_logic.services.tier import Tier
+    from datastore_logic.view.browse import BufferRow, FileRow, TagRow
+    from datastore_logic.view.database import Position, Snapshot
+
+FILES: Final = 50
+TAGS: Final = 50
+CSP: Final = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All the page shows."""
+
+    position: Position
+    since: str
+    buffer: BufferRow
+    threshold: int
+    files: list[FileRow]
+    tags: list[TagRow]
+    tag_count: int
+    stream_tag: str
+
+    @property
+    def fill(self) -> float:
+        """How full the buffer is of what a freeze needs, 0 to 100."""
+        return min(100.0, 100 * self.buffer.buff_size / max(1, self.threshold))
+
+
+def blueprint(tier: Tier) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("pages", __name__)
+
+    @routes.get("/")
+    def status() -> Response:
+        try:
+            with tier.database.any_snapshot() as snapshot:
+                shown = _status(tier, snapshot)
+        except ViewError:
+            return _page(render_template("building.html"), 503)
+        return _page(render_template("status.html", status=shown), 200, shown.position)
+
+    return routes
+
+
+def _status(tier: Tier, snapshot: Snapshot) -> Status:
+    return Status(
+        position=snapshot.position,
+        since=browse.link(snapshot).since,
+        buffer=browse.buffer(snapshot),
+        threshold=tier.config.max_size,
+        files=browse.buffer_files(snapshot, newest=FILES),
+        tags=browse.tags(snapshot, limit=TAGS),
+        tag_count=browse.count_tags(snapshot),
+        stream_tag=tier.config.stream_tag,
+    )
+
+
+def _page(html: str, status: int, position: Position | None = None) -> Response:
+    response = Response(html, status, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = CSP
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cache-Control"] = "no-store"
+    if position is not None:
+        response.headers["X-Ledger-LSN"] = str(position.applied_lsn)
+    else:
+        response.headers["Retry-After"] = "1"
+    return response

@@ -1,0 +1,102 @@
+"""Contract B of the digital-twin datastore: the streaming buffer as its callers know it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, Response, request
+
+from datastore_logic.domain.tags import PayloadTypeName, TagName
+from datastore_logic.errors import BadRequest
+from datastore_logic.services import buffer_reads, streaming
+from datastore_logic.web import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datastore_logic.services.buffer_reads import Told
+    from datastore_logic.services.tier import Tier
+
+WAITING = "Waiting for more incoming data."
+BROKEN = "Broken FS"
+READS: Final = {
+    "/bufstat": buffer_reads.stat,
+    "/dsdesc": buffer_reads.description,
+    "/dumpflog": buffer_reads.log,
+    "/dumpf": buffer_reads.files,
+}
+"""Each path, and what tells its answer."""
+
+
+def blueprint(tier: Tier) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("stream", __name__)
+
+    @routes.post("/stream")
+    def stream() -> Response:
+        """Take a segment as it is; with a moment in the query, any bytes as a payload."""
+        if "major" in request.args:
+            return _stream_payload(tier)
+        if "tag" in request.args or "minor" in request.args:
+            raise BadRequest("major: is needed where tag or minor is given", field="major")
+        told = request.args.get("type")
+        kind = None if told is None else PayloadTypeName.parse(told)
+        segment = wire.body(tier.config.max_segment_bytes)
+        stored = streaming.stream_segment(tier, segment, kind, wire.idempotency_key())
+        return wire.plain(stored.body, 201, lsn=stored.lsn)
+
+    @routes.post("/freezeds")
+    def freezeds() -> Response:
+        told = wire.json_object()
+        user, token = wire.text(told, "user", most=1000), wire.text(told, "token")
+        stat = streaming.freeze_when_full(tier, user, token, wire.idempotency_key())
+        return wire.plain(WAITING) if stat is None else wire.answer(asdict(stat), 201)
+
+    @routes.post("/flushbuf")
+    def flushbuf() -> Response:
+        done = streaming.clean(tier, wire.idempotency_key())
+        if done.status != 201:
+            return wire.plain(BROKEN, 500)
+        return wire.plain(done.body, 201, lsn=done.lsn)
+
+    for path, read in READS.items():
+        routes.add_url_rule(path, path[1:], _reading(tier, read), methods=["GET"])
+    return routes
+
+
+def _reading(tier: Tier, read: Callable[[Tier], Told]) -> Callable[[], Response]:
+    def answer() -> Response:
+        told = read(tier)
+        return wire.answer(told.content, lsn=told.lsn, away=told.away)
+
+    return answer
+
+
+def _stream_payload(tier: Tier) -> Response:
+    """Take any bytes as a payload that holds from a moment on, or up to another."""
+    if "type" not in request.args:
+        raise BadRequest("type: is needed", field="type")
+    stored = streaming.stream_payload(
+        tier,
+        wire.chunks(),
+        request.content_length,
+        TagName.parse(request.args.get("tag", tier.config.stream_tag)),
+        PayloadTypeName.parse(request.args["type"]),
+        wire.interval(),
+        name=wire.logical_name(),
+        actor=wire.actor(),
+        key=wire.idempotency_key(),
+    )
+    held = stored.interval
+    told = {
+        "tag": stored.tag,
+        "payload_type": stored.payload_type,
+        "digest": stored.digest,
+        "size": stored.size,
+        "name": stored.name,
+        "start": held.start.wire(),
+        "end": held.end and held.end.wire(),
+        "lsn": stored.lsn,
+    }
+    return wire.answer(told, 201, lsn=stored.lsn)

@@ -1,0 +1,167 @@
+"""Between HTTP and values: what a request says, and how an answer is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from flask import Response, request
+
+from datastore_logic.domain.errors import BadMoment
+from datastore_logic.domain.moment import LIMIT, Interval, Moment
+from datastore_logic.errors import BadRequest, TooLarge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datastore_logic.view.database import Snapshot
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain; charset=utf-8"
+CHUNK: Final = 1 << 20
+MAX_JSON_BYTES: Final = 1 << 20
+MAX_NAME: Final = 1000
+_MAX_KEY: Final = 200
+
+
+# what a request says ----------------------------------------------------------------------------
+
+
+def body(most: int) -> bytes:
+    """Return the whole body, whatever type it claims to be.
+
+    Raises:
+        TooLarge: it has more than `most` bytes.
+    """
+    if (request.content_length or 0) > most:
+        raise TooLarge(f"The body is larger than {most} bytes.")
+    read = request.stream.read(most + 1)
+    while len(read) <= most and (more := request.stream.read(most + 1 - len(read))):
+        read += more
+    if len(read) > most:
+        raise TooLarge(f"The body is larger than {most} bytes.")
+    if request.content_length is not None and len(read) != request.content_length:
+        raise BadRequest("The body ended early.")
+    return read
+
+
+def chunks() -> Iterator[bytes]:
+    """Yield the body piece by piece.
+
+    Raises:
+        BadRequest: it ended before the length it announced.
+    """
+    taken = 0
+    while piece := request.stream.read(CHUNK):
+        taken += len(piece)
+        yield piece
+    if request.content_length is not None and taken != request.content_length:
+        raise BadRequest("The body ended early.")
+
+
+def json_object(*, needed: bool = True) -> dict[str, Any]:
+    """Return the body as a JSON object, whatever type it claims to be; `{}` if none is needed."""
+    sent = body(MAX_JSON_BYTES)
+    try:
+        told = orjson.loads(sent) if sent or needed else {}
+    except orjson.JSONDecodeError as reason:
+        raise BadRequest(f"The body is not JSON: {reason}") from reason
+    if not isinstance(told, dict):
+        raise BadRequest("The body must be a JSON object.")
+    return told
+
+
+def text(told: dict[str, Any], field: str, default: str | None = None, most: int = 10_000) -> str:
+    """Return a string field; without a default it must be there."""
+    value = told.get(field, default)
+    if not isinstance(value, str) or len(value) > most:
+        raise BadRequest(f"{field}: must be a string of at most {most} characters", field=field)
+    return value
+
+
+def moment(major: str = "major", minor: str = "minor") -> Moment:
+    """Return the moment of two query parameters; `minor` may be left out for 0."""
+    if major not in request.args:
+        raise BadRequest(f"{major}: is needed", field=major)
+    try:
+        return Moment.parse(request.args[major], request.args.get(minor, "0"))
+    except BadMoment as reason:
+        raise BadRequest(_renamed(str(reason), major, minor), field=major) from reason
+
+
+def interval() -> Interval:
+    """Return the interval of major, minor and, unless it is open, major_end, minor_end."""
+    if "major_end" not in request.args:
+        if "minor_end" in request.args:
+            raise BadRequest("major_end: is needed where minor_end is given", field="major_end")
+        return Interval(moment())
+    end = moment("major_end", "minor_end")
+    return Interval(moment(), None if end.major == LIMIT else end)
+
+
+def logical_name() -> str | None:
+    """Return the payload's logical name, if the query gives one."""
+    name = request.args.get("name")
+    if name is not None and not (0 < len(name) <= MAX_NAME and name.isprintable()):
+        raise BadRequest(f"name: must be 1 to {MAX_NAME} printable characters", field="name")
+    return name
+
+
+def actor() -> str:
+    """Return who asks, as far as they say; nothing is proven yet."""
+    user = request.args.get("user", "")
+    return user if 0 < len(user) <= MAX_NAME and user.isprintable() else "anonymous"
+
+
+def idempotency_key() -> str | None:
+    """Return the caller's idempotency key."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
+        raise BadRequest(f"Idempotency-Key must be 1 to {_MAX_KEY} printable ASCII characters.")
+    return key
+
+
+def min_lsn() -> int:
+    """Return the LSN that the answer must reflect at least, 0 for any."""
+    told = request.headers.get("X-Min-LSN", "0")
+    if not (told.isascii() and told.isdigit() and len(told) < 20):
+        raise BadRequest("X-Min-LSN must be a number.", field="X-Min-LSN")
+    return int(told)
+
+
+# how an answer is written -----------------------------------------------------------------------
+
+
+def answer(
+    content: object, status: int = 200, *, lsn: int | None = None, away: bool = False
+) -> Response:
+    """Return JSON; `lsn` is what it reflects, or the entry it made."""
+    return _with_lsn(Response(orjson.dumps(content), status, mimetype=JSON), lsn, away=away)
+
+
+def plain(content: str | bytes, status: int = 200, *, lsn: int | None = None) -> Response:
+    """Return text."""
+    return _with_lsn(Response(content, status, content_type=TEXT), lsn)
+
+
+def revalidated(content: object, snapshot: Snapshot, tag_lsn: int) -> Response:
+    """Return JSON that holds until the tag is touched again; 304 to who has it already."""
+    position = snapshot.position
+    response = answer(content, lsn=snapshot.lsn, away=not position.reachable)
+    response.set_etag(f"{position.ledger[:12]}-{tag_lsn}", weak=True)
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)
+    return response
+
+
+def _with_lsn(response: Response, lsn: int | None, *, away: bool = False) -> Response:
+    if lsn is not None:
+        response.headers["X-Ledger-LSN"] = str(lsn)
+    if away:
+        response.headers["X-Databuffer"] = "away"
+    return response
+
+
+def _renamed(detail: str, major: str, minor: str) -> str:
+    field, _, rest = detail.partition(":")
+    return f"{ {'major': major, 'minor': minor}.get(field, field) }:{rest}"

@@ -1,0 +1,159 @@
+"""A databuffer in memory, with the methods of the logic tier's client: ledger, blobs, buffer."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from datastore_logic.app import create_app
+from datastore_logic.buffer_client import Answer, BufferClient, Entries, Head, StoredBlob
+from datastore_logic.config import Config
+from datastore_logic.errors import BufferAway, LsnBeyondHead, PreconditionFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from flask import Flask
+
+TIME = "2026-11-20T23:17:00.123456Z"
+JSON = "application/json"
+DIGEST = "sha256:" + "ab" * 32
+
+
+@dataclass
+class FakeBuffer(BufferClient):
+    """One decision is one line; `away` makes every call fail, as it does when nobody listens."""
+
+    ledger: str = "ledger-one"
+    lines: list[bytes] = field(default_factory=list)
+    touched: dict[str, int] = field(default_factory=dict)
+    requests: dict[str, int] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    away: bool = False
+    before_append: Callable[[], None] | None = None
+    state: dict[str, str] = field(default_factory=dict)
+    held: list[int] = field(default_factory=list)
+
+    # the ledger
+
+    def write(self, kind: str, data: dict[str, Any], *keys: str, key: str | None = None) -> int:
+        """Append an entry, unconditionally."""
+        lsn = len(self.lines) + 1
+        previous = hashlib.sha256(self.lines[-1]).hexdigest() if self.lines else "0" * 64
+        entry = {"lsn": lsn, "time": TIME, "actor": "test", "type": kind, "data": data}
+        entry |= {"keys": list(keys)} | ({"idempotency_key": key} if key else {})
+        self.lines.append(orjson.dumps({**entry, "prev": previous, "crc": "00000000"}))
+        self.touched |= dict.fromkeys(keys, lsn)
+        return lsn
+
+    def head(self) -> Head:
+        """Return which ledger it is and how far it goes."""
+        self._reached()
+        last = hashlib.sha256(self.lines[-1]).hexdigest() if self.lines else "0" * 64
+        return Head(self.ledger, len(self.lines), last)
+
+    def entries(self, after: int, *, limit: int = 1000, wait: int = 0) -> Entries:
+        """Return the entries after an LSN; never waits."""
+        self._reached()
+        if after > len(self.lines):
+            raise LsnBeyondHead("beyond")
+        return Entries(self.head(), self.lines[after : after + limit])
+
+    def append(self, entry: Any) -> int:
+        """Append one entry if what it expects holds."""
+        self._reached()
+        if self.before_append is not None:
+            first, self.before_append = self.before_append, None
+            first()
+        if entry["idempotency_key"] in self.requests:
+            return self.requests[entry["idempotency_key"]]
+        if any(self.touched.get(key, 0) != lsn for key, lsn in entry["expect"].items()):
+            raise PreconditionFailed(len(self.lines))
+        key = entry["idempotency_key"]
+        lsn = self.write(entry["type"], entry["data"], *entry["keys"], key=key)
+        return self.requests.setdefault(key, lsn)
+
+    # the streaming buffer
+
+    def stored(self, start: list[int], end: list[int], **told: Any) -> int:
+        """Append what the databuffer writes for a segment."""
+        name = told.pop("name", f"gwb{len(self.lines)}.json")
+        data = {
+            "name": name, "payload_type": "strain", "digest": DIGEST, "size": 100,
+            "samples": 300, "start": start, "end": end, "sample_ns": 1000, **told,
+        }  # fmt: skip
+        self.held.append(data["size"])
+        return self.write("buffer.stored", data, "buffer/segments")
+
+    def send_segment(self, body: bytes, payload_type: str | None, key: str | None) -> Answer:
+        """Store a segment of one second."""
+        self._reached()
+        if self.state:
+            return self._told({"detail": "frozen", "code": "FROZEN", "body": "frozen"}, 503)
+        lsn = self.stored([len(self.lines), 0], [len(self.lines) + 1, 0], size=len(body))
+        return self._told({"code": "RES_CREATE", "body": "Written"}, 201, lsn)
+
+    def stat(self) -> Answer:
+        """Return how much the buffer holds."""
+        return self._told({"n_itm": len(self.held), "buff_size": sum(self.held)})
+
+    def description(self) -> Answer:
+        """Return the buffer's state."""
+        free = {"dstatus": "OPERATIONAL", "user": "databuf", "token": "databuf"}
+        return self._told(self.state or free)
+
+    def files(self) -> Answer:
+        """Return the old databuffer's null list."""
+        return self._told({"nmlist": None})
+
+    def log(self) -> Answer:
+        """Return the empty log's 204."""
+        self._reached()
+        return Answer(204, b"", len(self.lines), JSON)
+
+    def freeze(self, body: bytes, key: str | None) -> Answer:
+        """Freeze the buffer."""
+        told = orjson.loads(body)
+        self._reached()
+        if not self.state:
+            shown = {"user": told["user"], "token": "sha256:0123456789ab"}
+            self.state = {"dstatus": "FROZEN", **shown}
+            self.write("buffer.frozen", shown, "buffer/state")
+        return self._told({"code": "STAT_UPD", "body": "Table updated"}, 201)
+
+    def clean(self, key: str | None) -> Answer:
+        """Clean the buffer."""
+        self._reached()
+        self.state, self.held = {}, []
+        data = {"archive": "Fri Nov 20 23:17", "n_itm": 0, "buff_size": 0}
+        self.write("buffer.cleaned", data, "buffer/state", "buffer/segments")
+        return self._told({"code": "STAT_UPD", "body": "Buffer cleaned"}, 201)
+
+    # payloads
+
+    def store_blob(self, body: Iterable[bytes], length: int | None) -> StoredBlob:
+        """Keep the bytes."""
+        self._reached()
+        content = b"".join(body)
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        created = digest not in self.blobs
+        self.blobs[digest] = content
+        return StoredBlob(digest, len(content), created)
+
+    def _reached(self) -> None:
+        if self.away:
+            raise BufferAway("The databuffer cannot be reached.")
+
+    def _told(self, content: Any, status: int = 200, lsn: int | None = None) -> Answer:
+        self._reached()
+        return Answer(status, orjson.dumps(content), lsn or len(self.lines), JSON)
+
+
+def small_app(folder: Path, buffer: FakeBuffer, **settings: Any) -> Flask:
+    """Return the application over an in-memory databuffer, with its view in `folder`."""
+    settings = {"view_path": folder / "view.sqlite", "view_wait": 0.2, **settings}
+    return create_app(Config(**settings), buffer)
