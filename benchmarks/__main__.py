@@ -1,0 +1,94 @@
+"""`python -m benchmarks [name …] [--quick] [--markdown]`: measure, and print the tables."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import blobs, disk, ledger, machine, resolve, stream
+from benchmarks.bench import Bench
+from benchmarks.load import Generator, Refused
+from benchmarks.report import Table, mebibytes
+from benchmarks.servers import CannotStart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SCENARIOS: dict[str, Callable[[Bench], list[Table]]] = {
+    "disk": disk.run,
+    "upload": blobs.upload,
+    "download": blobs.download,
+    "ledger": ledger.run,
+    "stream": stream.run,
+    "resolve": resolve.run,
+}
+_NEEDED = 24 * 2**30
+_NEEDED_QUICK = 6 * 2**30
+
+
+def main() -> int:
+    """Run the chosen scenarios; 0 when all could be measured, whatever they measured."""
+    options = _options()
+    options.folder = options.folder.resolve()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    needed = _NEEDED_QUICK if options.quick else _NEEDED
+    if shutil.disk_usage(options.folder).free < needed:
+        print(f"benchmarks: {needed // 2**30} GiB of free disk are needed", file=sys.stderr)
+        return 1
+    _print([f"Measured on: {machine.describe(options.folder)}.", ""])
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as folder,
+        Generator() as generator,
+    ):
+        rounds, seconds = (3, 0.5) if options.quick else (5, 1.0)
+        bench = Bench(Path(folder), generator, rounds, seconds, options.quick)
+        try:
+            for name in options.names or SCENARIOS:
+                _show(SCENARIOS[name](bench), markdown=options.markdown)
+        except (CannotStart, Refused) as error:
+            print(f"benchmarks: {error}", file=sys.stderr)
+            return 1
+        _show([_memory(bench)] if bench.memory else [], markdown=options.markdown)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(SCENARIOS)}")
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds")
+    parser.add_argument("--markdown", action="store_true", help="tables for docs/benchmarks.md")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("var"), help="where on the disk under test (var)"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(SCENARIOS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(SCENARIOS)}")
+    return options
+
+
+def _show(tables: list[Table], *, markdown: bool) -> None:
+    for table in tables:
+        _print(table.lines(markdown=markdown))
+
+
+def _print(lines: Iterable[str]) -> None:
+    print(*lines, sep="\n", flush=True)
+
+
+def _memory(bench: Bench) -> Table:
+    return Table(
+        "Memory at the end of each scenario",
+        ("Scenario", "process", "RSS MiB", "highest RSS MiB"),
+        tuple(
+            (scenario, role, mebibytes(resident), mebibytes(highest))
+            for scenario, role, resident, highest in bench.memory
+        ),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
