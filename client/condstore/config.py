@@ -19,21 +19,30 @@ DEFAULT_BUFFER_URL = "http://localhost:8080/"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the servers are. URLs end without a slash; `urls` are replicas of one logic tier."""
+    """Where the servers are, without a last slash (`urls`: replicas of one tier); who asks."""
 
     urls: tuple[str, ...]
     buffer_url: str
+    stream_tag: str
+    user: str
+
+    @staticmethod
+    def allows_colour(environ: Mapping[str, str]) -> bool:
+        """Say whether NO_COLOR and TERM leave room for colour."""
+        return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read CONDSTORE_URL (several separated by commas) and DB_BURL.
+        """Read CONDSTORE_URL (several separated by commas), DB_BURL, STREAM_TAG, USER.
 
         >>> Settings.from_environ({"CONDSTORE_URL": "http://a:5000/, http://b:5000"}).urls
         ('http://a:5000', 'http://b:5000')
         """
         return cls(
-            urls=parse_urls(environ.get("CONDSTORE_URL", DEFAULT_URL), "CONDSTORE_URL"),
-            buffer_url=parse_urls(environ.get("DB_BURL", DEFAULT_BUFFER_URL), "DB_BURL")[0],
+            urls=parse_urls(environ.get("CONDSTORE_URL") or DEFAULT_URL, "CONDSTORE_URL"),
+            buffer_url=parse_urls(environ.get("DB_BURL") or DEFAULT_BUFFER_URL, "DB_BURL")[0],
+            stream_tag=environ.get("STREAM_TAG") or "stream",
+            user=environ.get("USER") or "condstore",
         )
 
 

@@ -63,6 +63,10 @@ class ServerAway(CondstoreError):
         )
 
 
+class Stopped(BaseException):
+    """SIGTERM, raised where the main thread is, as Ctrl-C raises KeyboardInterrupt."""
+
+
 class Answered(CondstoreError):
     """A server's answer that is not a success."""
 

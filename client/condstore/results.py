@@ -150,6 +150,8 @@ class Readiness:
 
     ready: bool
     databuffer: str
+    writes: bool
+    detail: str | None
     lsn: int | None
     head: int | None
 
@@ -231,7 +233,9 @@ def readiness(answer: Json) -> Readiness:
     """Read what a replica says of itself."""
     return Readiness(
         ready=bool(answer["ready"]),
-        databuffer=str(answer["databuffer"]),
+        databuffer=str(answer.get("databuffer", "unknown")),
+        writes=bool(answer.get("writes", False)),
+        detail=answer.get("halted") or answer.get("detail"),
         lsn=answer.get("applied_lsn"),
         head=answer.get("head_lsn"),
     )

@@ -1,0 +1,168 @@
+"""What a person reads: plain lines everywhere, colour and a moving bar on a terminal only.
+
+Results go to standard output, progress and complaints to standard error: a pipe gets results.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+_EVERY = 5.0  # seconds between two progress lines where no bar can move
+_BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
+
+
+class Terminal:
+    """Where to write; `colour` is whether the user allows it."""
+
+    def __init__(self, out: TextIO, err: TextIO, *, colour: bool) -> None:
+        self._out, self._err = out, err
+        self._colour = colour
+
+    @classmethod
+    def standard(cls, *, colour: bool) -> Terminal:
+        """Use the process's own streams."""
+        return cls(sys.stdout, sys.stderr, colour=colour)
+
+    def say(self, line: str = "") -> None:
+        """Print one line of the result, at once."""
+        print(line, file=self._out, flush=True)
+
+    def complain(self, line: str) -> None:
+        """Print one line that is not part of the result."""
+        print(line, file=self._err, flush=True)
+
+    def bold(self, text: str) -> str:
+        """Make it stand out."""
+        return self._styled(text, _BOLD)
+
+    def dim(self, text: str) -> str:
+        """Make it stand back."""
+        return self._styled(text, _DIM)
+
+    def good(self, text: str) -> str:
+        """Mark it as well."""
+        return self._styled(text, _GREEN)
+
+    def warn(self, text: str) -> str:
+        """Mark it as worth a look."""
+        return self._styled(text, _YELLOW)
+
+    def bad(self, text: str) -> str:
+        """Mark it as wrong."""
+        return self._styled(text, _RED)
+
+    def _styled(self, text: str, code: str) -> str:
+        if not (self._colour and self._out.isatty()):
+            return text
+        return f"\x1b[{code}m{text}\x1b[0m"
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Give a function that is told how much more was done; show it while the block runs."""
+        if self._err.isatty():
+            with self._bar(what, total, unit) as advance:
+                yield advance
+        else:
+            yield self._lines(what, total, unit)
+
+    @contextlib.contextmanager
+    def stages(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Give a function that is told (what, done, of) for one stage of the work after another."""
+        with contextlib.ExitStack() as stack:
+            now, seen = "", 0
+            advance: Callable[[int], None] = _nothing
+
+            def tell(what: str, done: int, total: int) -> None:
+                nonlocal now, seen, advance
+                if what != now:
+                    stack.close()
+                    advance = stack.enter_context(self.progress("checking", total, what))
+                    now, seen = what, 0
+                advance(done - seen)
+                seen = done
+
+            yield tell
+
+    @contextlib.contextmanager
+    def _bar(self, what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        from rich.console import Console  # noqa: PLC0415 - only where a bar can move
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeRemainingColumn(),
+        )
+        console = Console(file=self._err, no_color=not self._colour)
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda more: bar.advance(task, more)
+
+    def _lines(self, what: str, total: int, unit: str) -> Callable[[int], None]:
+        done, told = 0, time.monotonic()
+
+        def advance(more: int) -> None:
+            nonlocal done, told
+            done += more
+            if time.monotonic() - told > _EVERY:
+                told = time.monotonic()
+                self.complain(f"{what}: {done} of {total} {unit}")
+
+        return advance
+
+
+def _nothing(_: int) -> None:
+    return
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table, columns as wide as they need, two blanks between.
+
+    >>> table(("name", "IOVs"), [("stream", "165")])
+    ['name    IOVs', 'stream  165']
+    """
+    columns = list(zip(headings, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (headings, *rows)
+    ]
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for people.
+
+    >>> size(6912), size(980), size(863_881)
+    ('6.9 kB', '980 B', '863.9 kB')
+    """
+    if count < 1000:
+        return f"{count} B"
+    number = float(count)
+    for unit in ("kB", "MB", "GB"):
+        number /= 1000
+        if number < 999.95:
+            return f"{number:.1f} {unit}"
+    return f"{number / 1000:.1f} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun.
+
+    >>> plural(1, "segment"), plural(1650, "segment")
+    ('1 segment', '1 650 segments')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", " ")

@@ -1,0 +1,246 @@
+"""Both tiers as child processes, for one machine: started in order, watched, stopped in order.
+
+The children are started by name, as anybody would by hand; nothing of them is imported. Their lines
+are passed on with the tier's name before them. Logic stops first, so that nothing is refused for
+want of a databuffer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib.util
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from condstore.errors import Stopped, TierFailed, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
+    Say = Callable[[str, str], object]  # the tier's name, and one of its lines
+
+_GRACE = 30.0  # seconds a tier has to stop by itself; both promise 20
+_STILL = 10.0  # seconds between two "still waiting" lines
+_ANY = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a tier listens, and which variable says so."""
+
+    host: str
+    port: int
+    variable: str
+
+    @property
+    def url(self) -> str:
+        """The base URL under which this machine reaches it."""
+        host = "127.0.0.1" if self.host in _ANY else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def refuse_if_busy(self) -> None:
+        """Raise `TierFailed`, naming port and variable, if somebody listens here already."""
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise TierFailed(
+                        f"{self.variable}: cannot listen on {self.host}:{self.port} "
+                        f"({error.strerror or error})"
+                    ) from error
+                raise TierFailed(
+                    f"port {self.port} is busy; stop what listens there or choose another, "
+                    f"for example {self.example(self.port + 1)}"
+                ) from error
+
+    def example(self, port: int) -> str:
+        """Return the variable's assignment for another port."""
+        return f"PORT={port}" if self.variable == "PORT" else f"{self.variable}={self.host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one tier is started: its command, what its environment gets, where it listens."""
+
+    name: str
+    command: tuple[str, ...]
+    environ: Mapping[str, str]
+    address: Address
+
+
+def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
+    """Return the plans of databuffer and logic tier; raise `UsageError` naming a bad variable.
+
+    DB_BURL follows SERVURL here: the two belong together.
+    """
+    buffer = _buffer_address(environ.get("SERVURL") or "127.0.0.1:8080")
+    logic = Address(
+        environ.get("HOST") or "127.0.0.1", _port(environ.get("PORT") or "5000"), "PORT"
+    )
+    if buffer.port == logic.port:
+        raise UsageError(f"SERVURL and PORT both say port {logic.port}; give each its own")
+    passed = {**environ, "PYTHONUNBUFFERED": "1"}
+    return (
+        Plan("databuffer", (sys.executable, "-m", "databuffer"), passed, buffer),
+        Plan(
+            "logic",
+            (
+                *(sys.executable, "-m", "gunicorn", "-c", str(_gunicorn_conf())),
+                "datastore_logic.app:create_app()",
+            ),
+            {**passed, "DB_BURL": f"{buffer.url}/"},
+            logic,
+        ),
+    )
+
+
+def _buffer_address(text: str) -> Address:
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise UsageError(f"SERVURL={text!r} is neither host:port nor :port")
+    return Address(host.strip("[]") or "0.0.0.0", _port(port, "SERVURL"), "SERVURL")  # noqa: S104
+
+
+def _port(text: str, variable: str = "PORT") -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise UsageError(f"{variable}: {text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
+def _gunicorn_conf() -> Path:
+    """Return where the logic tier keeps its gunicorn settings (it is found, not imported)."""
+    found = importlib.util.find_spec("datastore_logic")
+    for folder in (found.submodule_search_locations if found else None) or ():
+        return Path(folder) / "gunicorn.conf.py"
+    raise TierFailed("the servers are not installed here: pip install 'condstore[buffer,logic]'")
+
+
+@dataclass(slots=True)
+class Tier:
+    """One child process and the thread that reads its lines."""
+
+    plan: Plan
+    process: subprocess.Popen[str]
+    ready: threading.Event = field(default_factory=threading.Event)
+    last: str = ""
+
+    def stop(self) -> None:
+        """Ask it to stop and wait; a second Ctrl-C, or no end in time, kills it."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(_GRACE)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt, Stopped):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Tiers:
+    """The tiers that were started; `say` gets each of their lines."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._tiers: list[Tier] = []
+        self._ended: queue.SimpleQueue[Tier] = queue.SimpleQueue()
+        self._stopping = False
+
+    def start(self, plan: Plan) -> None:
+        """Start a tier and wait until it serves; raise `TierFailed` with its own last words."""
+        plan.address.refuse_if_busy()
+        process = subprocess.Popen(  # noqa: S603 - our own command, no shell
+            plan.command,
+            env=dict(plan.environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,  # Ctrl-C is ours to pass on, in order
+        )
+        tier = Tier(plan, process)
+        self._tiers.append(tier)
+        threading.Thread(target=self._listen, args=(tier,), daemon=True).start()
+        waiting = time.monotonic()
+        while not tier.ready.wait(0.1):
+            self.refuse_if_dead()
+            if time.monotonic() - waiting > _STILL:
+                self._say(plan.name, "is still starting (a long ledger takes a while to check)")
+                waiting = time.monotonic()
+
+    def refuse_if_dead(self) -> None:
+        """Raise `TierFailed` if a tier has ended by itself."""
+        with contextlib.suppress(queue.Empty):
+            raise _died(self._ended.get_nowait())
+
+    def watch(self) -> None:
+        """Wait until a tier ends by itself, and raise `TierFailed`; signals pass through."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                raise _died(self._ended.get(timeout=1.0))
+
+    def stop(self) -> None:
+        """Stop what runs, the last started first."""
+        self._stopping = True
+        while self._tiers:
+            self._tiers.pop().stop()
+
+    def _listen(self, tier: Tier) -> None:
+        out = tier.process.stdout
+        for line in out or ():
+            tier.last = line.rstrip() or tier.last
+            if " ready on http" in line:
+                tier.ready.set()
+            self._say(tier.plan.name, line.rstrip())
+        tier.process.wait()
+        if not self._stopping:
+            self._ended.put(tier)
+
+
+def _died(tier: Tier) -> TierFailed:
+    status = tier.process.returncode
+    how = f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
+    last = f"; its last line: {tier.last}" if tier.last else ""
+    return TierFailed(f"{tier.plan.name} ended by itself ({how}){last}")
+
+
+@contextlib.contextmanager
+def running(both: tuple[Plan, Plan], say: Say) -> Iterator[Tiers]:
+    """Run the tiers of `both` inside the block; whatever ends it, both are stopped, in order."""
+    tiers = Tiers(say)
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        for plan in both:
+            plan.address.refuse_if_busy()
+        for plan in both:
+            tiers.start(plan)
+        yield tiers
+    finally:
+        tiers.stop()
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def until_stopped() -> Iterator[None]:
+    """Take Ctrl-C or SIGTERM inside the block as the wanted end of it."""
+    with contextlib.suppress(KeyboardInterrupt, Stopped):
+        yield
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stopped

@@ -1,0 +1,184 @@
+"""Walking the whole ledger and looking for everything it names: `condstore verify`.
+
+Reads only, from the databuffer itself (not through the logic tier, whose view might hide damage).
+What is appended while it walks is left for the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import orjson
+
+from condstore.chain import START, Chain, Named, Problem
+from condstore.errors import ServerAway, UnexpectedAnswer, from_answer
+from condstore.results import parse
+from condstore.retry import HASTY, persist_async
+from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Tell = Callable[[str, int, int], object]
+
+ENTRIES: Final = "ledger entries"
+PAYLOADS: Final = "payloads"
+_PAGE = 5000
+_AT_ONCE = 16
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the ledger ended when the walk began."""
+
+    ledger: str
+    lsn: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was looked at, and everything wrong with it, in ledger order."""
+
+    head: Head
+    payloads: int
+    size: int
+    hashed: bool
+    problems: tuple[Problem, ...]
+
+
+def verify(url: str, *, payloads: bool = False, tell: Tell = lambda *_: None) -> Report:
+    """Check the ledger at the databuffer `url`, and with `payloads` every payload's bytes too.
+
+    `tell(what, done, of)` hears of the progress. Raises `ServerAway`, `UnexpectedAnswer`.
+    """
+    return asyncio.run(_verify(url, payloads, tell))
+
+
+async def _verify(url: str, hashed: bool, tell: Tell) -> Report:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN, sock_read=SILENT_FOR)
+    async with aiohttp.ClientSession(
+        timeout=timeout, trust_env=True, headers={"User-Agent": AGENT}, auto_decompress=False
+    ) as session:
+        walk = _Walk(url, session, tell)
+        head = await walk.head()
+        chain, named = await walk.ledger(head)
+        wrong = await walk.payloads(named, hashed=hashed)
+    problems = (*chain.problems, *_ends_elsewhere(chain, head), *wrong)
+    return Report(
+        head=head,
+        payloads=len(named),
+        size=sum(one.size for one in named),
+        hashed=hashed,
+        problems=tuple(sorted(problems, key=lambda problem: problem.lsn)),
+    )
+
+
+def _ends_elsewhere(chain: Chain, head: Head) -> Iterable[Problem]:
+    if chain.lsn != head.lsn:
+        yield Problem(0, f"the ledger ends at LSN {chain.lsn}, its head says {head.lsn}")
+    elif chain.hash != (head.hash if head.lsn else START):
+        yield Problem(head.lsn, f"the last line's hash is not the head's ({head.hash})")
+
+
+class _Walk:
+    """The requests of one verification."""
+
+    def __init__(self, url: str, session: aiohttp.ClientSession, tell: Tell) -> None:
+        self._url, self._session, self._tell = url, session, tell
+
+    async def head(self) -> Head:
+        body = await self._get("/ledger/head")
+        return parse(lambda text: _head(orjson.loads(text)), body, f"{self._url}/ledger/head")
+
+    async def ledger(self, head: Head) -> tuple[Chain, tuple[Named, ...]]:
+        """Take every line up to the head; return the chain and each payload once."""
+        chain, named, told = Chain(), dict[str, Named](), 0
+        while told < head.lsn:
+            page = await self._get(f"/ledger?after={told}&limit={_PAGE}&wait=0")
+            lines = page.splitlines()[: head.lsn - told]
+            for line in lines:
+                for one in chain.take(line):
+                    if (known := named.setdefault(one.hex, one)).size != one.size:
+                        chain.problems.append(
+                            Problem(one.lsn, f"says {one.size} bytes of {one.hex[:12]}, "
+                                    f"LSN {known.lsn} says {known.size}")
+                        )  # fmt: skip
+            if not lines:
+                break
+            told += len(lines)
+            self._tell(ENTRIES, told, head.lsn)
+        return chain, tuple(named.values())
+
+    async def payloads(self, named: tuple[Named, ...], *, hashed: bool) -> list[Problem]:
+        problems: list[Problem] = []
+        rest, done = iter(named), 0
+
+        async def worker() -> None:
+            nonlocal done
+            for one in rest:
+                look = functools.partial(self._look, one, hashed=hashed)
+                if what := await persist_async(look, HASTY):
+                    problems.append(Problem(one.lsn, f"payload sha256:{one.hex} {what}"))
+                done += 1
+                self._tell(PAYLOADS, done, len(named))
+
+        await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
+        return problems
+
+    async def _look(self, one: Named, *, hashed: bool) -> str:
+        """Return what is wrong with a payload, or ""."""
+        method, url = "GET" if hashed else "HEAD", f"{self._url}/blobs/sha256/{one.hex}"
+        try:
+            async with self._session.request(method, url, allow_redirects=False) as response:
+                if response.status == 404:
+                    return "is missing"
+                if response.status != 200:
+                    body = await response.read()
+                    raise from_answer(response.status, response.headers, body, self._url)
+                length = response.headers.get("Content-Length", "")
+                if length != str(one.size):
+                    return f"has {length or 'no'} bytes, the ledger says {one.size}"
+                return await _hash_differs(response, one.hex) if hashed else ""
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._away(error) from error
+
+    async def _get(self, path: str) -> bytes:
+        return await persist_async(functools.partial(self._get_once, path), HASTY)
+
+    async def _get_once(self, path: str) -> bytes:
+        try:
+            async with self._session.get(self._url + path, allow_redirects=False) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._away(error) from error
+        if response.status == 404:
+            raise UnexpectedAnswer(
+                f"{self._url}{path} is not there: DB_BURL must name the databuffer, "
+                "not the logic tier"
+            )
+        if response.status != 200:
+            raise from_answer(response.status, response.headers, body, self._url)
+        return body
+
+    def _away(self, error: BaseException) -> ServerAway:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return ServerAway.nobody_at((self._url,), why)
+
+
+def _head(answer: dict[str, object]) -> Head:
+    return Head(str(answer["ledger"]), int(str(answer["lsn"])), str(answer["hash"]))
+
+
+async def _hash_differs(response: aiohttp.ClientResponse, expected: str) -> str:
+    hasher = hashlib.sha256()
+    async for piece in response.content.iter_chunked(_PIECE):
+        hasher.update(piece)
+    found = hasher.hexdigest()
+    return "" if found == expected else f"is damaged: its bytes hash to {found[:12]}"
