@@ -1,4 +1,7 @@
-"""`python -m databuffer`: serve until SIGTERM or Ctrl-C. One line when ready; one line when it cannot start."""
+"""`python -m databuffer`: serve until SIGTERM or Ctrl-C.
+
+One line on stdout when ready; one line on stderr, and exit 1, when it cannot start.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,15 @@ def main() -> int:
         )
         return asyncio.run(serve(config))
     except (DatabufferError, OSError) as error:
-        sys.stderr.write(f"databuffer: cannot start: {error}\n")
+        sys.stderr.write(f"databuffer: cannot start: {_one_line(error)}\n")
         return 1
+
+
+def _one_line(error: Exception) -> str:
+    """Say what and, where the file system refused, where."""
+    cause = error.__cause__ if isinstance(error, DatabufferError) else error
+    place = getattr(cause, "filename", None)
+    return f"{error}: {place}" if place and str(place) not in str(error) else str(error)
 
 
 async def serve(config: Config) -> int:

@@ -1,4 +1,4 @@
-"""Wiring: a configuration in, an application out. Nothing is opened before the application starts."""
+"""Wiring: a configuration in, an application out. Constructing opens nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def create_app(config: Config) -> web.Application:
     places = Places(config.wchsz, config.write_wait)
     files = BufferFiles(config)
     buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm)
-    health = Health(config.admroot, disk, ledger, buffer)
+    health = Health(config.ledgerroot, disk, ledger, buffer)
 
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:

@@ -1,4 +1,7 @@
-"""Letting requests through: a bounded number at once (`Places`), or any number unless one wants to be alone (`Gate`)."""
+"""Letting requests through.
+
+`Places`: a bounded number at once. `Gate`: any number, unless one wants to be alone.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ class Places:
 
 
 class Gate:
-    """Any number pass while it is open; whoever closes it waits for those inside and is then alone."""
+    """Any number pass while it is open; whoever closes it is alone once those inside left."""
 
     def __init__(self) -> None:
         self._inside = 0

@@ -1,7 +1,7 @@
 """The buffer's files: `data/`, `log/LogStream.json`, `adm/StatDesc.json` and `Dsstat.json`.
 
-Other pods mount `data/` and read it, so a file appears whole or not at all. Nothing here is synced segment by segment: the ledger and
-the blobs are, and `agree` repairs these files from them.
+Other pods mount `data/` and read it, so a file appears whole or not at all. Nothing here is synced
+segment by segment: the ledger and the blobs are, and `agree` repairs these files from them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ class BufferFiles:
     def prepare(self) -> None:
         """Make the directories and sweep temporary files."""
         for directory in (self._data, self._log.parent, self._stat.parent):
-            atomic.make_directory(directory)
-            atomic.sweep(directory)
+            atomic.prepare_directory(directory)
 
     def add(self, files: Sequence[tuple[StoredFile, bytes]], stat: dict[str, int]) -> None:
         """Put stored segments into `data/`, the log and the counters."""
@@ -62,7 +61,8 @@ class BufferFiles:
     def put_away(self, archive: Archive, current: Collection[str]) -> None:
         """Make `data/` the archive, its log inside; harmless when that is done already.
 
-        `current` names what belongs to the buffer now: after a clean that failed half-way there may be both.
+        `current` names what belongs to the buffer now: after a clean that failed half-way there may
+        be both.
         """
         left = [file.name for file in archive.files if (self._data / file.name).exists()]
         target = self._archives / archive.name

@@ -1,7 +1,7 @@
-"""Following the ledger with the buffer's files, in batches: whatever waits is written in one call into the pool.
+"""Following the ledger with the buffer's files: all that waits is one call into the pool.
 
-The ledger entry is the commit; what fails here (a full volume) is not the caller's loss. It is noted, and mended by the
-next batch that can.
+The ledger entry is the commit; what fails here (a full volume) is not the caller's loss. It is
+noted, and mended by the next batch that can.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Materialiser:
             await self._repair(replace(self._state, files=dict(self._state.files)))
             self.behind = False
         except StorageFailed as error:
-            self._fell_behind(error)
+            self.fell_behind(error)
 
     async def _run(self) -> None:
         try:
@@ -60,7 +60,7 @@ class Materialiser:
             self._running = None
 
     async def _batch(self) -> None:
-        # A repair writes what the state holds, which includes everything queued: so it takes the whole queue.
+        # A repair writes all the state holds, so it answers for everything queued.
         most = len(self._queue) if self.behind else min(len(self._queue), _MOST)
         batch = [self._queue.popleft() for _ in range(most)]
         try:
@@ -75,8 +75,9 @@ class Materialiser:
         try:
             await self._disk.run(self._files.add, files, self._state.stat())
         except StorageFailed as error:
-            self._fell_behind(error)
+            self.fell_behind(error)
 
-    def _fell_behind(self, error: StorageFailed) -> None:
+    def fell_behind(self, error: StorageFailed) -> None:
+        """Note that the files are not what the ledger says; the next segment tries again."""
         self.behind = True
         _log.error("the buffer's files are behind the ledger: %s", error)

@@ -1,8 +1,8 @@
 """Reading a streamed segment, `{"h":[…],"t":…}`: what it covers, exactly, or why it is malformed.
 
-`t` is `[t0, dt]`, or as many ascending sample times as there are samples. The covered interval is computed from the
-decimal text, never through a float, and rounded half-even to nanoseconds: a GPS time in nanoseconds has more
-digits than a float holds. This module does no I/O.
+`t` is `[t0, dt]`, or as many ascending sample times as there are samples. The covered interval is
+computed from the decimal text, never through a float, and rounded half-even to nanoseconds: a GPS
+time in nanoseconds has more digits than a float holds. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PLAIN_TIMES = re.compile(rb'"t"\s*:\s*\[([^\]"\[{]*)\]')
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A well-formed segment: how many samples, and the half-open interval they cover, in GPS nanoseconds."""
+    """A well-formed segment: its samples and the half-open interval they cover, in GPS ns."""
 
     samples: int
     start_ns: int
@@ -101,8 +101,10 @@ def _texts(body: bytes, count: int) -> list[str]:
         texts = [text.strip() for text in plain[1].decode().split(",")] if count else []
         if len(texts) == count:
             return texts
-    raw = json.loads(body, parse_float=str, parse_int=str)
-    return list(raw["t"])
+    try:
+        return list(json.loads(body, parse_float=str, parse_int=str)["t"])
+    except RecursionError as error:
+        raise Malformed("the body is nested too deeply") from error
 
 
 def _exact(text: str, field: str) -> Fraction:

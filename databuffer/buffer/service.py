@@ -1,7 +1,8 @@
 """What the streaming buffer does: store a segment, freeze, clean.
 
-The ledger entry is the commit. A segment is stored while holding the gate open, so that any number are at once; freezing
-and cleaning close the gate, wait for those inside, and so know exactly what the buffer held.
+The ledger entry is the commit. A segment is stored while holding the gate open, so that any number
+are at once; freezing and cleaning close the gate, wait for those inside, and so know exactly what
+the buffer held.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from databuffer.buffer.state import (
     BufferState,
     StoredFile,
 )
-from databuffer.errors import Frozen, KeyReused, KeysMoved
+from databuffer.errors import Frozen, KeyReused, KeysMoved, VolumeFull
 from databuffer.gate import Gate
 from databuffer.store.lines import parse
 from databuffer.store.protocols import NewEntry
@@ -71,13 +72,17 @@ class StreamingBuffer:
         self._files, self._disk, self._prefix = files, disk, prefix
         self._repair = repairing(files, blobs, disk)
         self._gate = Gate()
+        self._last_name_ns = 0
         self.state = BufferState()
 
     async def open(self) -> None:
         """Read the state from the ledger and make the files agree with it."""
         self.state = await read_state(self._ledger)
-        await self._repair(self.state)
         self._materialiser = Materialiser(self._files, self.state, self._repair, self._disk)
+        try:
+            await self._repair(self.state)
+        except VolumeFull as error:  # reading must go on all the same
+            self._materialiser.fell_behind(error)
 
     @property
     def behind(self) -> bool:
@@ -102,7 +107,7 @@ class StreamingBuffer:
                 return first.lsn
             if not self.state.frozen:
                 data = {"user": user or NOBODY, "token": _hidden(token)}
-                await self._change(FROZEN, data, user, (STATE_KEY,), key)
+                await self._append(FROZEN, data, user or NOBODY, (STATE_KEY,), key)
                 await self._materialiser.follow()
             return self.state.moved
 
@@ -113,7 +118,7 @@ class StreamingBuffer:
                 return first.lsn
             name = await self._disk.run(self._files.free_archive_name, _archive_name())
             data = {"archive": name, **self.state.stat()}
-            await self._change(CLEANED, data, user, (STATE_KEY, SEGMENTS_KEY), key)
+            await self._append(CLEANED, data, user or NOBODY, (STATE_KEY, SEGMENTS_KEY), key)
             await self._materialiser.follow()
             return self.state.moved
 
@@ -153,15 +158,10 @@ class StreamingBuffer:
         await self._materialiser.add(file, body)
         return Written(name, len(body), appended.lsn)
 
-    async def _change(
-        self, kind: str, data: dict[str, Any], user: str, keys: tuple[str, ...], key: str | None
-    ) -> None:
-        await self._append(kind, data, user or NOBODY, keys, key)
-
     async def _append(
         self, kind: str, data: dict[str, Any], actor: str, keys: tuple[str, ...], key: str | None
     ) -> Appended:
-        """Append on condition that the buffer's status is the one known here, and take the entry over.
+        """Append if the buffer's status is the one known here, and take the entry over.
 
         Inside the gate only a stranger's entry that touches the same key can have moved it.
         """
@@ -192,10 +192,9 @@ class StreamingBuffer:
 
     def _next_name(self) -> str:
         """Give a name after every earlier one, also where the clock went back."""
-        self._last = max(time.time_ns(), self.state.last_name_ns + 1, self._last + 1)
-        return f"{self._prefix}{self._last}.json"
-
-    _last = 0
+        after = max(self.state.last_name_ns, self._last_name_ns)
+        self._last_name_ns = max(time.time_ns(), after + 1)
+        return f"{self._prefix}{self._last_name_ns}.json"
 
 
 def _hidden(token: str) -> str:

@@ -1,7 +1,7 @@
 """What the streaming buffer is, as the ledger tells it: a pure fold over its `buffer.*` entries.
 
-Everything the buffer shows (counters, list, log, status) is computed from this; the files under `adm/`, `log/` and
-`data/` are copies of it that a start makes agree.
+Everything the buffer shows (counters, list, log, status) is computed from this; the files under
+`adm/`, `log/` and `data/` are copies of it that a start makes agree.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Archive:
 
 @dataclass(slots=True)
 class BufferState:
-    """The buffer now; `applied` is the LSN of its last entry, `moved` the one that last changed its status."""
+    """The buffer now: `applied` is its last LSN, `moved` the one that last changed its status."""
 
     files: dict[str, StoredFile] = field(default_factory=dict)
     size: int = 0
@@ -96,6 +96,6 @@ class BufferState:
 
 
 def nanoseconds_of(name: str) -> int:
-    """The number in a file name such as `gwb1790000000000000000.json`, whatever the prefix was then."""
+    """Read the number of a file such as `gwb1790000000000000000.json`, whatever its prefix."""
     digits = name.removesuffix(".json")[-19:]
     return int(digits) if digits.isdigit() else 0

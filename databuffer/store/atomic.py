@@ -1,8 +1,9 @@
 """The one module that writes files.
 
-The pattern is always the same: a temporary file on the target's file system, hash while copying, fsync, publish by
-link (create only) or rename (replace), fsync the directory. Files that grow (`AppendFile`) are written and
-fsynced at the end, and cut back when that fails. Temporary files start with `.tmp-`; `sweep` removes them.
+The pattern is always the same: a temporary file on the target's file system, hash while copying,
+fsync, publish by link (create only) or rename (replace), fsync the directory. Files that grow
+(`AppendFile`) are written and fsynced at the end, and cut back when that fails. Temporary files
+start with `.tmp-`; `sweep` removes them.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ def make_directory(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def prepare_directory(path: Path) -> None:
+    """Make a directory ready: there, writable, without what a killed process left."""
+    make_directory(path)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "not writable", str(path))
+    sweep(path)
+
+
 def sweep(directory: Path) -> int:
     """Remove the temporary files a killed process left; say how many."""
     strays = [path for path in directory.iterdir() if path.name.startswith(TEMPORARY)]
@@ -59,7 +68,7 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put new content under a name, whole or not at all; not `durable`: for what a start repairs anyway."""
+    """Put new content under a name, whole or not at all; not `durable`: a start repairs it."""
     temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
@@ -87,7 +96,7 @@ def append_line(path: Path, content: bytes) -> None:
 
 
 class Upload:
-    """A file being written, visible nowhere until `publish`. Calls come from one thread at a time."""
+    """A file being written, visible nowhere until `publish`; one call at a time."""
 
     def __init__(self, scratch: Path) -> None:
         self._descriptor, self._temporary = _open_unnamed(scratch)
@@ -95,7 +104,7 @@ class Upload:
         self.size = 0
 
     def write(self, content: bytes, *, hashed: bool = True) -> None:
-        """Add bytes and hash them while they are in the cache; not `hashed`: the caller knows the digest."""
+        """Add bytes, hashed while they are cached unless the caller knows the digest."""
         write_all(self._descriptor, content)
         if hashed:
             self._hash.update(content)
@@ -110,29 +119,21 @@ class Upload:
         os.fdatasync(self._descriptor)
 
     def publish(self, target: Path) -> bool:
-        """Make the bytes durable, then visible under a name if it is free; say whether it was."""
+        """Make the bytes durable, then visible under a name if it is free; say whether it was.
+
+        The name is durable only when its directory is synced.
+        """
         self.sync()
         source = self._temporary or f"/proc/self/fd/{self._descriptor}"
         directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            # Given a directory descriptor, os.link follows /proc's symbolic link; without one it would not.
-            os.link(
-                source,
-                target.name,
-                src_dir_fd=directory,
-                dst_dir_fd=directory,
-                follow_symlinks=True,
-            )
-            created = True
+            # Only given a directory descriptor does os.link follow the symbolic link in /proc.
+            os.link(source, target.name, src_dir_fd=directory, dst_dir_fd=directory)
         except FileExistsError:
-            created = False
+            return False
         finally:
-            # Also when it exists: who made the name may not have synced the directory yet.
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-        return created
+            os.close(directory)
+        return True
 
     def close(self) -> None:
         """Let go of the temporary file; closing twice is harmless."""
@@ -167,8 +168,10 @@ class AppendFile:
         os.fsync(self._descriptor)
 
     def append(self, content: bytes) -> None:
-        """Add a piece and make it durable. When the volume is full, take it back and raise the `OSError`;
-        raise `LedgerFailed` when it cannot be known what is on disk.
+        """Add a piece and make it durable.
+
+        When the volume is full, take it back and raise the `OSError`. Raise `LedgerFailed` when
+        it cannot be known what is on disk.
         """
         try:
             write_all(self._descriptor, content)

@@ -1,4 +1,4 @@
-"""Threads for calls that wait on the disk. Every `OSError` leaves here as `StorageFailed` or `VolumeFull`."""
+"""Threads for calls that wait on the disk; an `OSError` leaves here as `StorageFailed`."""
 
 from __future__ import annotations
 

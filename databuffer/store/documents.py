@@ -23,13 +23,13 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must hold before a document is written: the tags of If-Match and If-None-Match, unquoted."""
+    """What must hold before a document is written: If-Match and If-None-Match, unquoted."""
 
     match: frozenset[str] | None = None
     none_match: frozenset[str] | None = None
 
     def check(self, current: str | None) -> None:
-        """Raise `PreconditionFailed` or `PreconditionMissing` unless writing over `current` is allowed."""
+        """Raise `PreconditionFailed` or `PreconditionMissing` unless `current` may go."""
         if self.match is not None and not _among(current, self.match):
             raise PreconditionFailed("the document is another one than If-Match says")
         if self.none_match is not None and _among(current, self.none_match):
@@ -47,8 +47,7 @@ class Documents:
 
     def prepare(self) -> None:
         """Make the directory and sweep temporary files."""
-        atomic.make_directory(self._root)
-        atomic.sweep(self._root)
+        atomic.prepare_directory(self._root)
 
     async def get(self, name: DocumentName) -> bytes:
         """Read a document; raise `Unknown`."""

@@ -1,7 +1,8 @@
-"""Which LSN carries which idempotency key: a derived SQLite file, rebuilt at each start, never trusted.
+"""Which LSN carries which idempotency key: derived, rebuilt at each start, never trusted.
 
-It is on disk only so that years of keys need no memory. When the file cannot be had (a full volume) it is
-kept in memory; when adding fails, the keys wait in memory for the next try: no key is ever forgotten.
+It is on disk only so that years of keys need no memory. When the file cannot be had (a full volume)
+it is kept in memory; when adding fails, the keys wait in memory for the next try: no key is ever
+forgotten.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from typing import TYPE_CHECKING
 from databuffer.errors import LedgerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-_BULK = 10_000
+_BULK = 2_000
 
 
 class KeyIndex:
@@ -25,30 +25,20 @@ class KeyIndex:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._unsaved: dict[bytes, int] = {}
-        self._table = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._table: sqlite3.Connection
 
     def rebuild(self) -> None:
         """Start empty."""
         try:
             self._path.unlink(missing_ok=True)
-            table = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-            _create(table)
+            self._table = _create(str(self._path))
         except (OSError, sqlite3.Error):
-            _create(self._table)
-        else:
-            self._table.close()
-            self._table = table
+            self._table = _create(":memory:")
 
     def note(self, key: str, lsn: int) -> None:
-        """Add one key while rebuilding."""
+        """Add one key; keys go to the file many at a time."""
         self._unsaved[_short(key)] = lsn
         if len(self._unsaved) >= _BULK:
-            self._save()
-
-    def add(self, keys: Mapping[str, int]) -> None:
-        """Add the keys of a batch that is durable."""
-        if keys:
-            self._unsaved.update((_short(key), lsn) for key, lsn in keys.items())
             self._save()
 
     def find(self, key: str) -> int | None:
@@ -77,11 +67,17 @@ class KeyIndex:
                 self._table.execute("ROLLBACK")
 
 
-def _create(table: sqlite3.Connection) -> None:
-    table.execute("PRAGMA locking_mode = EXCLUSIVE")
-    table.execute("PRAGMA journal_mode = MEMORY")  # OFF could not roll back when the volume is full
-    table.execute("PRAGMA synchronous = OFF")
-    table.execute("CREATE TABLE named (key BLOB PRIMARY KEY, lsn INTEGER) WITHOUT ROWID")
+def _create(path: str) -> sqlite3.Connection:
+    table = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    try:
+        table.execute("PRAGMA locking_mode = EXCLUSIVE")
+        table.execute("PRAGMA journal_mode = MEMORY")  # OFF could not roll back on a full volume
+        table.execute("PRAGMA synchronous = OFF")
+        table.execute("CREATE TABLE named (key BLOB PRIMARY KEY, lsn INTEGER) WITHOUT ROWID")
+    except sqlite3.Error:
+        table.close()
+        raise
+    return table
 
 
 def _short(key: str) -> bytes:

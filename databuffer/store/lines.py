@@ -1,8 +1,8 @@
 """What one ledger line looks like: composed here, checked here, nowhere else.
 
-`{"lsn","time","actor","type","data","keys","idempotency_key"?,"prev","crc"}`, where `prev` is the SHA-256 of the
-line before (without its newline; 64 zeros for the first) and `crc` the CRC-32 of the bytes before `,"crc":`,
-so that the last line, which no other line vouches for, checks itself.
+`{"lsn","time","actor","type","data","keys","idempotency_key"?,"prev","crc"}`, where `prev` is the
+SHA-256 of the line before (without its newline; 64 zeros for the first) and `crc` the CRC-32 of the
+bytes before `,"crc":`, so that the last line, which no other line vouches for, checks itself.
 """
 
 from __future__ import annotations

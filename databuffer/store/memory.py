@@ -1,4 +1,4 @@
-"""The stores' twins in memory: the same promises as long as the process lives. For tests, and for reading as a contract."""
+"""The stores' twins in memory: the same promises as long as the process lives."""
 
 from __future__ import annotations
 

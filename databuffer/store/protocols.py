@@ -50,11 +50,12 @@ class OpenBlob(Protocol):
 class BlobStore(Protocol):
     """Immutable bytes named by their SHA-256.
 
-    What `put` and `put_stream` return is durable, directory included. The same content twice, even at once, is one
-    blob, and exactly one of the callers is told `created`. When `expected` is given and the bytes do not hash to it
-    they raise `DigestMismatch`. If they raise, or are cancelled, or the stream raises, nothing is visible. A reader
-    sees a blob whole or not at all. `size` and `open` raise `Unknown` for a blob that is not there. Any method
-    raises `StorageFailed`, or `VolumeFull`, when the storage refuses.
+    What `put` and `put_stream` return is durable, directory included. The same content twice, even
+    at once, is one blob, and exactly one of the callers is told `created`. When `expected` is given
+    and the bytes do not hash to it they raise `DigestMismatch`. If they raise, or are cancelled, or
+    the stream raises, nothing is visible. A reader sees a blob whole or not at all. `size` and
+    `open` raise `Unknown` for a blob that is not there. Any method raises `StorageFailed`, or
+    `VolumeFull`, when the storage refuses.
     """
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
@@ -83,7 +84,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An entry before it has a place: `data` is a JSON object, `expect` says what must not have moved."""
+    """An entry without a place yet: `data` is JSON, `expect` what must not have moved."""
 
     type: str
     actor: str
@@ -108,7 +109,7 @@ class NewEntry:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where an entry stands. `repeated`: an earlier request with its idempotency key put it there (`time` is empty)."""
+    """Where an entry stands; `repeated`: an earlier request put it there (`time` is empty)."""
 
     lsn: int
     time: str
@@ -117,31 +118,32 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Whole lines of the ledger, as stored, and the last LSN among them (`after` itself when empty)."""
+    """Whole lines as stored, and the last LSN among them (`after` itself when empty)."""
 
     lines: bytes
     last: int
 
 
 class Ledger(Protocol):
-    """An append-only sequence of JSON lines, numbered densely from 1, each naming the hash of the one before.
+    """An append-only sequence of JSON lines, numbered densely, each naming the one before.
 
-    Entries appended at once are ordered by arrival. What `append` returns is durable; what it raises for is not
-    in the ledger: `KeysMoved` when an expected key was last touched by another LSN than expected, `VolumeFull` when
-    there is no room (later appends may succeed), `LedgerFailed` when only a restart can tell what is on disk (then
-    every later append raises it too). An idempotency key is looked up before any condition; a repeat, even while
-    the first is in flight, returns the first one's place. Cancelling an append leaves it undecided: it may or may not be
-    in the ledger. Readers see durable entries only.
+    Entries appended at once are ordered by arrival. What `append` returns is durable; what it
+    raises for is not in the ledger: `KeysMoved` when an expected key was last touched by another
+    LSN than expected, `VolumeFull` when there is no room (later appends may succeed),
+    `LedgerFailed` when only a restart can tell what is on disk (then every later append raises it
+    too). An idempotency key is looked up before any condition; a repeat, even while the first is in
+    flight, returns the first one's place. Cancelling an append leaves it undecided: it may or may
+    not be in the ledger. Readers see durable entries only.
     """
 
     async def append(self, entry: NewEntry) -> Appended:
         """Give the entry the next place, unless a condition fails."""
 
     async def read(self, after: int, limit: int) -> Page:
-        """Take up to `limit` lines after this LSN, but few megabytes; `BeyondHead` if the ledger ends before it."""
+        """Take up to `limit` lines, few megabytes, after this LSN; `BeyondHead` past the end."""
 
     async def wait(self, after: int, seconds: float) -> None:
-        """Return when there is an entry after this LSN, or when the time is up, or the ledger closes."""
+        """Return once there is an entry after this LSN, the time is up, or the ledger closes."""
 
     async def find(self, idempotency_key: str) -> int | None:
         """Say which LSN carries this idempotency key."""

@@ -1,7 +1,8 @@
 """The ledger's files: reading them, and checking every line of them at a start. Writes nothing.
 
-A ledger is a list of segments, `<first LSN, 20 digits>.jsonl`, named in `ledger.json`. Only the last may end in a torn
-line, which was never acknowledged. Anything else that is not as it was written is damage, and raises.
+A ledger is a list of segments, `<first LSN, 20 digits>.jsonl`, named in `ledger.json`. Only the
+last may end in a torn line, which was never acknowledged. Anything else that is not as it was
+written is damage, and raises.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -20,6 +20,7 @@ from databuffer.store.lines import BadLine, Entry, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from databuffer.store.sequencer import Sequencer
 
@@ -62,7 +63,7 @@ class Segment:
         self.last = lsn
 
     def read(self, lsn: int, limit: int, most: int) -> tuple[bytes, int]:
-        """Take up to `limit` lines from `lsn` on, about `most` bytes but at least one; and how many lines they are."""
+        """Take up to `limit` lines from `lsn` on, about `most` bytes; and how many they are."""
         marked, offset = self.marks[bisect_right(self.marks, (lsn, self.size)) - 1]
         taken: list[bytes] = []
         with self.path.open("rb") as file:
@@ -95,7 +96,7 @@ def segment_name(first: int) -> str:
 
 
 def scan(root: Path, sequencer: Sequencer, seen: Callable[[Entry], None]) -> Scan:
-    """Read and check the whole ledger; raise `DamagedLedger` for the first line that is not as written."""
+    """Read and check the whole ledger; raise `DamagedLedger` for the first wrong line."""
     manifest = _manifest(root)
     found = Scan(manifest, [])
     names, found.unlisted = _names(root, manifest)
@@ -168,7 +169,7 @@ def _checked(segment: Segment, content: bytes, sequencer: Sequencer) -> Entry:
 
 
 def _torn(segment: Segment, rest: bytes, sequencer: Sequencer) -> int:
-    """A torn line is a beginning. One that is whole but for a wrong byte where its newline was is damage."""
+    """Tell a torn line, a beginning, from a whole one whose newline is another byte."""
     lsn = sequencer.lsn + 1
     try:
         check(rest[:-1], lsn, sequencer.hash)

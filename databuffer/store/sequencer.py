@@ -1,7 +1,7 @@
 """Deciding places in the ledger: pure, the same for every implementation.
 
-A batch is decided on a draft over the accepted state. Only when its lines are durable is the draft accepted;
-a draft that could not be written is forgotten, and nothing has happened.
+A batch is decided on a draft over the accepted state. Only when its lines are durable is the draft
+accepted; a draft that could not be written is forgotten, and nothing has happened.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Sequencer:
     def draft(
         self, entries: Iterable[NewEntry], now: str, find: Callable[[str], int | None]
     ) -> Draft:
-        """Decide the entries in order; `now` never goes back, `find` knows the accepted idempotency keys."""
+        """Decide the entries in order; `find` knows the accepted idempotency keys."""
         draft = Draft(self.lsn, self.hash, max(self.time, now))
         for entry in entries:
             draft.outcomes.append(self._decide(draft, entry, find))

@@ -1,16 +1,17 @@
 """Blobs as files: `sha256/ab/cd/<hex>`, published by link, never written in place.
 
-A small blob is one call into the pool. A large one is written and hashed a chunk a call while the next chunk is
-being received, and appears only when it is complete and durable.
+A small blob is one call into the pool. A large one is written and hashed a chunk a call while the
+next chunk is being received, and appears only when it is complete and durable.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import TYPE_CHECKING
 
-from databuffer.errors import DigestMismatch, Unknown
+from databuffer.errors import DigestMismatch, StorageFailed, Unknown
 from databuffer.names import Digest
 from databuffer.store import atomic
 from databuffer.store.protocols import Stored
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from databuffer.store.disk import Disk
 
+_log = logging.getLogger(__name__)
 SMALL = 1 << 20
 _WRITEBACK = 64 << 20
 
@@ -74,8 +76,8 @@ class VolumeBlobs:
 
     def prepare(self) -> None:
         """Make the directories and sweep temporary files."""
+        atomic.prepare_directory(self._root)
         atomic.make_directory(self._base)
-        atomic.sweep(self._root)
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
         """Keep these bytes: one call into the pool."""
@@ -114,38 +116,46 @@ class VolumeBlobs:
 
     def _put(self, content: bytes, expected: Digest | None) -> Stored:
         digest = _checked(Digest.of(content), expected)
-        target = self._directory(digest)
-        if self._present(target, len(content)):
-            atomic.sync_directory(target.parent)
+        target = self._path(digest)
+        if (there := _content(target, len(content))) is not None:
+            if there != content:
+                atomic.replace(target, content)
+                _log.error("blob %s was damaged on disk and is mended", digest)
+            self._settle(target)
             return Stored(digest, len(content), created=False)
         upload = atomic.Upload(self._root)
         try:
             upload.write(content, hashed=False)
-            return Stored(digest, len(content), created=upload.publish(target))
+            return Stored(digest, len(content), created=self._publish(upload, target))
         finally:
             upload.close()
 
     def _finish(self, upload: atomic.Upload, expected: Digest | None) -> Stored:
         digest = _checked(Digest("sha256:" + upload.hexdigest()), expected)
-        created = upload.publish(self._directory(digest))
+        target = self._path(digest)
+        created = self._publish(upload, target)
+        if not created and target.stat().st_size != upload.size:
+            raise StorageFailed(f"blob {digest} is damaged on disk")
         return Stored(digest, upload.size, created)
 
-    def _directory(self, digest: Digest) -> Path:
-        """Make the blob's directory durable in its parents, once a process, and give the blob's path."""
-        target = self._path(digest)
-        for directory in (target.parent.parent, target.parent):
-            if directory not in self._durable:
-                directory.mkdir(exist_ok=True)
-                atomic.sync_directory(directory.parent)
-                self._durable.add(directory)
-        return target
+    def _publish(self, upload: atomic.Upload, target: Path) -> bool:
+        if target.parent not in self._durable:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        created = upload.publish(target)
+        self._settle(target)
+        return created
 
-    @staticmethod
-    def _present(target: Path, size: int) -> bool:
-        try:
-            return target.stat().st_size == size
-        except FileNotFoundError:
-            return False
+    def _settle(self, target: Path) -> None:
+        """Make the blob's name durable, and the directories above it, those once a process.
+
+        Last, because on a journaled file system the sync of the file has then done most of it.
+        Also when the name existed: who made it may not have come this far yet.
+        """
+        atomic.sync_directory(target.parent)
+        if target.parent not in self._durable:
+            atomic.sync_directory(target.parent.parent)
+            atomic.sync_directory(self._base)
+            self._durable.add(target.parent)
 
     def _size(self, digest: Digest) -> int:
         try:
@@ -164,7 +174,16 @@ def _write(upload: atomic.Upload, chunk: bytes) -> None:
     before = upload.size // _WRITEBACK
     upload.write(chunk)
     if upload.size // _WRITEBACK != before:
-        upload.sync()  # so that the last sync of a large blob need not write all of it
+        upload.sync()  # the last sync of a large blob then has less to write
+
+
+def _content(path: Path, size: int) -> bytes | None:
+    """Read what should have this size; a byte more if it is longer. None: it is not there."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size + 1)
+    except FileNotFoundError:
+        return None
 
 
 def _checked(digest: Digest, expected: Digest | None) -> Digest:

@@ -1,7 +1,8 @@
 """The ledger as files, with group commit.
 
-One task writes: it takes everything that is queued and makes one call into its own thread, which decides the entries in
-order, writes their lines and syncs once; then every caller is answered. Sixty-four writers share one sync.
+One task writes: it takes everything that is queued and makes one call into its own thread, which
+decides the entries in order, writes their lines and syncs once; then every caller is answered.
+Sixty-four writers share one sync.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ class VolumeLedger:
         self._thread = Disk(1, "ledger")
         self._sequencer = Sequencer()
         self._index = KeyIndex(root / "index.sqlite")
+        self._manifest: Manifest
+        self._file: atomic.AppendFile
+        self._head: Head
         self._segments: list[Segment] = []
         self._queue: deque[Waiting] = deque()
         self._lock = -1
@@ -54,7 +58,7 @@ class VolumeLedger:
         self.failed = asyncio.Event()
 
     async def open(self) -> None:
-        """Take the volume, check every line, cut off a torn one, and start the writer. Raises `CannotStart`."""
+        """Take the volume, check every line, start the writer; raise `CannotStart`."""
         await self._thread.run(self._open)
         self._head = Head(self._manifest.ledger, self._sequencer.lsn, self._sequencer.hash)
         self._writer = asyncio.create_task(self._write(), name="ledger writer")
@@ -95,7 +99,7 @@ class VolumeLedger:
         return await self._disk.run(self._read, after, limit, head)
 
     async def wait(self, after: int, seconds: float) -> None:
-        """Return when there is an entry after this LSN, or when the time is up, or the ledger closes."""
+        """Return once there is an entry after this LSN, the time is up, or it closes."""
         try:
             async with asyncio.timeout(seconds):
                 while self._head.lsn <= after and not self._released:
@@ -171,7 +175,8 @@ class VolumeLedger:
         for lsn, line in enumerate(draft.lines[::2], first):
             segment.grow(lsn, len(line) + 1)
         self._sequencer.accept(draft)
-        self._index.add(draft.named)
+        for key, lsn in draft.named.items():
+            self._index.note(key, lsn)
 
     def _rotate(self) -> None:
         segment = Segment(
@@ -212,10 +217,12 @@ class VolumeLedger:
         try:
             self._take_volume(lock)
             self._index.rebuild()
-            self._recover(scan(self._root, self._sequencer, self._see))
-            self._index.add({})
+            try:
+                self._recover(scan(self._root, self._sequencer, self._see))
+            except BaseException:
+                self._index.close()
+                raise
         except BaseException:
-            self._index.close()
             os.close(lock)
             raise
         self._lock = lock

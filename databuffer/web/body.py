@@ -19,7 +19,7 @@ CHUNK = 1 << 20
 
 
 class BodyReader:
-    """One request's body, up to `most` bytes; `patience` is how long a sender may pause, in seconds."""
+    """One request's body, up to `most` bytes; a sender may pause for `patience` seconds."""
 
     def __init__(self, request: web.Request, most: int, patience: float) -> None:
         if (request.content_length or 0) > most:
@@ -29,7 +29,7 @@ class BodyReader:
         self.complete = False
 
     async def chunk(self, size: int = CHUNK) -> bytes:
-        """Read `size` bytes or a little more; fewer only at the end. Raises `TooLarge`, `TooSlow`."""
+        """Read about `size` bytes, fewer only at the end; raise `TooLarge`, `TooSlow`."""
         pieces, have = [], 0
         while have < size and not self.complete:
             piece = await self._some()

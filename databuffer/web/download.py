@@ -1,6 +1,7 @@
 """Sending a blob: conditional and range requests; small ones from memory, large ones by sendfile.
 
-The framework's own file response would replace the ETag by one made of time and size, and costs half a millisecond.
+The framework's own file response would replace the ETag by one made of time and size, and costs
+half a millisecond.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def _unchanged(request: web.Request, digest: Digest) -> bool:
 
 
 def _range(request: web.Request, digest: Digest, size: int) -> tuple[int, int] | None:
-    """Take the one range asked for as start and end; an empty one cannot be satisfied; None: send everything."""
+    """Take the one range asked for, as start and end; None: send everything."""
     condition = request.headers.get("If-Range")
     if condition is not None and condition.strip() != f'"{digest}"':
         return None

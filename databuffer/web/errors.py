@@ -1,7 +1,7 @@
 """How a refusal is answered: ONE table from exception class to status and code, one body.
 
-`{"detail", "code", "field"?}`; on the routes of the digital twin's contract a failure also carries `body`, the text its
-clients print, and the contract's own codes.
+`{"detail", "code", "field"?}`; on the routes of the digital twin's contract a failure also carries
+`body`, the text its clients print, and the contract's own codes.
 """
 
 from __future__ import annotations

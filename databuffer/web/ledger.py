@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -26,6 +26,7 @@ routes = web.RouteTableDef()
 _FIELDS = frozenset({"type", "actor", "data", "keys", "expect", "idempotency_key"})
 _MOST_LINES, _LONGEST_WAIT = 10_000, 60
 _LONGEST_KEY = 500
+_SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6})?")
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
@@ -49,9 +50,11 @@ async def get_entries(request: web.Request) -> web.Response:
     ledger, query = request.app[LEDGER], request.query
     after = _whole(query, "after", 0, 2**63)
     limit = max(1, _whole(query, "limit", 1000, _MOST_LINES))
-    if wait := _whole(query, "wait", 0, _LONGEST_WAIT):
-        await ledger.wait(after, wait)
+    wait = _seconds(query)
     page = await ledger.read(after, limit)
+    if wait and not page.lines:
+        await ledger.wait(after, wait)
+        page = await ledger.read(after, limit)
     head = ledger.head()
     return web.Response(
         body=page.lines, content_type="application/x-ndjson", headers=_position(head, head.lsn)
@@ -103,14 +106,17 @@ def _data(data: object, body: bytes) -> bytes:
 
 
 def _refuse_inexact(body: bytes) -> None:
-    """The fast parser makes a float of an integer that needs more than 64 bits: such a one is not kept silently."""
+    """Refuse integers over 64 bits: the fast parser would silently make floats of them."""
 
     def exact(text: str) -> int:
         if len(text) > 20 or not -(2**63) <= int(text) < 2**64:
             raise Malformed("an integer needs more than 64 bits", field="data")
         return int(text)
 
-    json.loads(body, parse_int=exact)
+    try:
+        json.loads(body, parse_int=exact)
+    except RecursionError as error:
+        raise Malformed("data is nested too deeply", field="data") from error
 
 
 def _key(key: object, field: str) -> str:
@@ -131,8 +137,8 @@ def _expect(raw: object) -> Mapping[str, int]:
     return {_key(key, "expect"): _lsn(lsn) for key, lsn in raw.items()}
 
 
-def _lsn(raw: Any) -> int:
-    if type(raw) is not int or raw < 0:
+def _lsn(raw: object) -> int:
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw < 0:
         raise Malformed("an LSN is a whole number, 0 or more", field="expect")
     return raw
 
@@ -144,6 +150,13 @@ def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20) or int(text) > most:
         raise Malformed(f"{name} is a whole number up to {most}", field=name)
     return int(text)
+
+
+def _seconds(query: Mapping[str, str]) -> float:
+    text = query.get("wait", "0")
+    if not _SECONDS.fullmatch(text) or float(text) > _LONGEST_WAIT:
+        raise Malformed(f"wait is a number of seconds up to {_LONGEST_WAIT}", field="wait")
+    return float(text)
 
 
 def _position(head: Head, lsn: int) -> dict[str, str]:

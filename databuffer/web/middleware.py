@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REQUEST_ID = "X-Request-Id"
 STOPPING = web.AppKey("stopping", list[bool])
+_ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _log = logging.getLogger("databuffer.http")
 
@@ -44,8 +46,7 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
-        if request.app[STOPPING] and not request.path.endswith("z"):
-            raise Stopping("the databuffer is stopping")
+        _refuse_when_stopping(request)
         return await handler(request)
     except DatabufferError as error:
         response = errors.answer(error, request.path)
@@ -62,6 +63,11 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         return errors.answer_bug(request.path)
 
 
+def _refuse_when_stopping(request: web.Request) -> None:
+    if request.app[STOPPING] and request.path not in _ALWAYS:
+        raise Stopping("the databuffer is stopping")
+
+
 def _note(request: web.Request, status: int, detail: str, request_id: str) -> None:
     level = logging.ERROR if status in {500, 507} else logging.INFO
     _log.log(level, "%s %s: %d %s [%s]", request.method, request.path, status, detail, request_id)
@@ -70,4 +76,5 @@ def _note(request: web.Request, status: int, detail: str, request_id: str) -> No
 def _count(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
-    request.app[METRICS].answered(request.method, route, status, seconds)
+    method = request.method if request.method in _METHODS else "other"
+    request.app[METRICS].answered(method, route, status, seconds)

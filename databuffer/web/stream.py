@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiohttp import web
@@ -11,6 +11,9 @@ from databuffer.errors import Malformed
 from databuffer.names import PayloadTypeName, parse_text
 from databuffer.web.body import BodyReader, parse_object
 from databuffer.web.keys import BUFFER, CONFIG, LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 routes = web.RouteTableDef()
 
@@ -92,7 +95,10 @@ def _text(raw: dict[str, Any], field: str) -> str:
 
 
 def _answer(
-    request: web.Request, body: Any, status: int = 200, lsn: int | None = None
+    request: web.Request,
+    body: Mapping[str, Any] | list[Any],
+    status: int = 200,
+    lsn: int | None = None,
 ) -> web.Response:
     return web.Response(
         body=orjson.dumps(body),
