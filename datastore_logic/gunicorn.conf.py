@@ -6,6 +6,7 @@ Threads, sockets and connections are made in the workers, after the fork.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -39,7 +40,8 @@ backlog = 2048
 keepalive = 75
 timeout = 60
 graceful_timeout = _config.shutdown_grace
-loglevel = _config.log_level
+# Its comings and goings are of use to who hunts a defect in it; ours are logged below.
+loglevel = "debug" if _config.log_level == "debug" else "warning"
 proc_name = "datastore_logic"
 control_socket_disable = True
 preload_app = False
@@ -49,6 +51,7 @@ _ready_tokens: list[int] = []
 
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
+    _log_to_stderr()
     _prepare_directories()
     if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
         _refuse_busy_port()
@@ -88,6 +91,16 @@ def child_exit(_server: Arbiter, worker: ThreadWorker) -> None:
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
     mark_process_dead(worker.pid, path=str(_config.metrics_path))
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=_config.log_level.upper(),
+        format="%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    logging.getLogger("datastore_logic").info("configuration: %s", _config)
 
 
 def _prepare_directories() -> None:

@@ -56,7 +56,8 @@ class Replica:
         deadline = monotonic() + timeout
         while not self._reached(lsn, deadline):
             try:
-                position = self.pull(wait=math.ceil(max(0.0, deadline - monotonic())))
+                left = max(0.0, deadline - monotonic())
+                position = self.pull(wait=math.ceil(left), wanted=lsn)
             except (DatabufferError, ViewError):
                 return False
             finally:
@@ -65,14 +66,16 @@ class Replica:
                 break
         return self._applied >= lsn
 
-    def pull(self, wait: int = 0) -> Position:
+    def pull(self, wait: int = 0, wanted: int | None = None) -> Position:
         """Apply what follows, waiting up to `wait` seconds for it; return where the view is then.
+
+        Nothing is asked for if the LSN `wanted` is there already: another process applied it.
 
         Raises:
             DatabufferError: the databuffer did not answer.
         """
         position = self._known_position()
-        if position.halted is None:
+        if position.halted is None and not (wanted and position.applied_lsn >= wanted):
             try:
                 entries = self._ledger.entries(position.applied_lsn, limit=BATCH, wait=wait)
             except LsnBeyondHead:

@@ -45,6 +45,9 @@ class Status:
 def blueprint(tier: Tier) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("pages", __name__)
+    routes.add_app_template_filter(number)
+    routes.add_app_template_filter(size)
+    routes.add_app_template_filter(when)
 
     @routes.get("/")
     def status() -> Response:
@@ -53,9 +56,44 @@ def blueprint(tier: Tier) -> Blueprint:
                 shown = _status(tier, snapshot)
         except ViewError:
             return _page(render_template("building.html"), 503)
+        if not shown.position.complete:
+            building = render_template("building.html", position=shown.position)
+            return _page(building, 503, shown.position)
         return _page(render_template("status.html", status=shown), 200, shown.position)
 
     return routes
+
+
+def number(value: int) -> str:
+    """Return an integer with thin spaces between thousands.
+
+    >>> number(1234567).split()
+    ['1', '234', '567']
+    """
+    return f"{value:,}".replace(",", "\u2009")
+
+
+def size(count: int) -> str:
+    """Return bytes in the unit that reads best, with three figures.
+
+    >>> size(999).split(), size(1_234_567).split()
+    (['999', 'B'], ['1.23', 'MB'])
+    """
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f}\u00a0B" if unit == "B" else f"{value:.3g}\u00a0{unit}"
+
+
+def when(time: str) -> str:
+    """Return a time of the ledger to the second.
+
+    >>> when("2026-11-20T23:17:00.123456Z")
+    '2026-11-20 23:17:00'
+    """
+    return time[:19].replace("T", " ")
 
 
 def _status(tier: Tier, snapshot: Snapshot) -> Status:
