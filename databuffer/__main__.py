@@ -16,6 +16,7 @@ from aiohttp import web
 from databuffer.app import VOLUME_LEDGER, create_app
 from databuffer.config import Config
 from databuffer.errors import CannotStart, DatabufferError
+from databuffer.web.server import Runner
 
 _log = logging.getLogger("databuffer")
 _READ_BUFFER = 1 << 18
@@ -47,7 +48,7 @@ async def serve(config: Config) -> int:
     """Serve until told to stop (0) or until the ledger fails (1)."""
     stop = _stop_signals()
     app = create_app(config)
-    runner = web.AppRunner(
+    runner = Runner(
         app,
         access_log=None,
         shutdown_timeout=config.shutdown_grace,

@@ -67,6 +67,7 @@ class BufferFiles:
         left = [file.name for file in archive.files if (self._data / file.name).exists()]
         target = self._archives / archive.name
         if not left and (target.exists() or archive.files):
+            self._complete(target, archive)
             return
         whole = not target.exists() and not any((self._data / name).exists() for name in current)
         directory = self._data if whole else target
@@ -78,6 +79,11 @@ class BufferFiles:
             atomic.make_directory(self._data)
         else:
             self._move(left, target)
+
+    def _complete(self, target: Path, archive: Archive) -> None:
+        log = target / self._log.name
+        if archive.files and target.is_dir() and not log.exists():
+            atomic.replace(log, _log_of(archive.files))
 
     def _move(self, names: Iterable[str], target: Path) -> None:
         for name in names:

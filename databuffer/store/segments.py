@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MANIFEST = "ledger.json"
+SUFFIX = ".jsonl"
 _NAME = re.compile(r"([0-9]{20})\.jsonl")
 _MARK_EVERY = 1 << 16
 _BLOCK = 1 << 20
@@ -41,7 +42,11 @@ class Manifest:
     def encode(self) -> bytes:
         """Serialise for `ledger.json`."""
         return orjson.dumps(
-            {"format": FORMAT, "ledger": self.ledger, "segments": list(self.segments)}
+            {
+                "format": FORMAT,
+                "ledger": self.ledger,
+                "segments": [name.removesuffix(SUFFIX) for name in self.segments],
+            }
         )
 
 
@@ -92,7 +97,7 @@ class Scan:
 
 def segment_name(first: int) -> str:
     """Name the segment that starts with this LSN."""
-    return f"{first:020d}.jsonl"
+    return f"{first:020d}{SUFFIX}"
 
 
 def scan(root: Path, sequencer: Sequencer, seen: Callable[[Entry], None]) -> Scan:
@@ -102,15 +107,20 @@ def scan(root: Path, sequencer: Sequencer, seen: Callable[[Entry], None]) -> Sca
     names, found.unlisted = _names(root, manifest)
     for name in names:
         segment = Segment(root / name, sequencer.lsn + 1)
-        if name != segment_name(segment.first):
-            raise DamagedLedger(name, segment.first, "a segment is missing or misnamed")
-        if found.torn:
-            raise DamagedLedger(
-                found.segments[-1].path.name, segment.first, "it ends in half a line"
-            )
+        _expect_next(found, segment)
         found.torn = _replay(segment, sequencer, seen)
         found.segments.append(segment)
     return found
+
+
+def _expect_next(found: Scan, segment: Segment) -> None:
+    """Refuse a segment that does not start where the ones before it ended."""
+    if not found.torn and segment.path.name == segment_name(segment.first):
+        return
+    if found.segments:
+        last = found.segments[-1].path.name
+        raise DamagedLedger(last, segment.first, "it ends before the next segment starts")
+    raise DamagedLedger(segment_name(1), 1, "the segment is missing")
 
 
 def _manifest(root: Path) -> Manifest | None:
@@ -118,7 +128,7 @@ def _manifest(root: Path) -> Manifest | None:
         raw = orjson.loads((root / MANIFEST).read_bytes())
         if raw["format"] != FORMAT:
             raise DamagedLedger(MANIFEST, 0, f"format {raw['format']} is not known here")
-        return Manifest(str(raw["ledger"]), tuple(raw["segments"]))
+        return Manifest(raw["ledger"], tuple(name + SUFFIX for name in raw["segments"]))
     except FileNotFoundError:
         return None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
