@@ -57,11 +57,11 @@ def run(environ: Mapping[str, str], terminal: Terminal, *, serve: bool) -> None:
 
 def _keep_serving(tiers: up.Tiers, both: tuple[up.Plan, up.Plan], say: _Steps) -> None:
     buffer_url, logic_url = (plan.address.url for plan in both)
-    say("serving", f"status page {logic_url}/ - Ctrl-C stops both tiers; meanwhile try")
-    if (logic_url, f"{buffer_url}/") != ("http://127.0.0.1:5000", "http://127.0.0.1:8080/"):
-        say("", f"export CONDSTORE_URL={logic_url} DB_BURL={buffer_url}/")
-    say("", "condstore status")
+    say("serving", f"status page {logic_url}/ - Ctrl-C stops both tiers")
+    say("try", "condstore status")
     say("", f"condstore resolve stream {MOMENT.major}.25")
+    if (logic_url, f"{buffer_url}/") != ("http://127.0.0.1:5000", "http://127.0.0.1:8080/"):
+        say("with", f"CONDSTORE_URL={logic_url} DB_BURL={buffer_url}/")
     with up.until_stopped():
         tiers.watch()
 
@@ -124,9 +124,8 @@ class _Demo:
         if held.frozen:
             self._client.flush()
             archived = self._client.period(self._settings.stream_tag)
-            self._say(
-                "flush", f"an earlier run froze {_amount(held)}; kept as global tag {archived}"
-            )
+            self._say("flush", f"{_amount(held)}, frozen by an earlier run, are archived:")
+            self._say("", f"they stay resolvable as global tag {archived}")
         elif held.files:
             self._say(
                 "buffer", f"{_amount(held)} are there from an unfinished run; going on with it"
@@ -163,8 +162,11 @@ class _Demo:
 
     def _resolve(self, channels: tuple[Series, ...]) -> tuple[Payload, ...]:
         found = self._client.resolve(self._settings.stream_tag, MOMENT)
-        for line in show.resolution(found, Moment.gps, self._terminal):
-            self._say("resolve" if line.startswith(found.tag) else "", line)
+        self._say("resolve", f"what holds in {found.tag} at GPS {MOMENT.gps()}?")
+        for payload in found.payloads:
+            until = payload.end.gps() if payload.end else "further notice"
+            digest = Digest.parse(str(payload.digest)).short
+            self._say("", f"{payload.payload_type:14}  {digest}  until {until}")
         if missing := {one.payload_type for one in channels} - {
             payload.payload_type for payload in found.payloads
         }:

@@ -54,12 +54,14 @@ class ServerAway(CondstoreError):
         self.retry_after = retry_after
 
     @classmethod
-    def nobody_at(cls, urls: tuple[str, ...], why: str) -> ServerAway:
+    def nobody_at(
+        cls, urls: tuple[str, ...], why: str, variable: str = "CONDSTORE_URL"
+    ) -> ServerAway:
         """Say which URL was tried and what to do about it."""
         tried = " or ".join(urls)
         return cls(
             f"no condstore server answers at {tried} ({why}); "
-            "start one with `condstore up`, or point CONDSTORE_URL (verify: DB_BURL) to yours"
+            f"start one with `condstore up`, or point {variable} to yours"
         )
 
 
@@ -70,11 +72,12 @@ class Stopped(BaseException):
 class Answered(CondstoreError):
     """A server's answer that is not a success."""
 
-    def __init__(self, detail: str, *, status: int, code: str = "") -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, *, status: int, code: str = "", url: str = "") -> None:
+        super().__init__(f"{detail} ({status} from {url})" if url else detail)
         self.detail = detail
         self.status = status
         self.code = code
+        self.url = url
 
 
 class Refused(Answered):
@@ -142,7 +145,7 @@ def from_answer(
     detail, code = _read(body)
     detail = detail or f"{url} answered {status} without saying why"
     if code in _FROZEN_CODES or (status == 503 and detail == _FROZEN_TEXT):
-        return Frozen(detail, status=status, code=code or "FROZEN")
+        return Frozen(detail, status=status, code=code or "FROZEN", url=url)
     if status in _NOT_NOW:
         asked = headers.get("Retry-After", "")
         return ServerAway(
@@ -150,8 +153,8 @@ def from_answer(
             retry_after=float(asked) if asked.isdecimal() else None,
         )
     if status >= 500:
-        return ServerFailed(detail, status=status, code=code)
-    return _BY_STATUS.get(status, Refused)(detail, status=status, code=code)
+        return ServerFailed(detail, status=status, code=code, url=url)
+    return _BY_STATUS.get(status, Refused)(detail, status=status, code=code, url=url)
 
 
 def _read(body: bytes) -> tuple[str, str]:

@@ -18,7 +18,7 @@ import aiohttp
 
 from condstore.errors import CondstoreError, ServerAway, from_answer
 from condstore.retry import PATIENT, Policy, persist_async
-from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, lsn_of
+from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, lsn_of, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -118,8 +118,7 @@ class Producer:
             ) as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            why = getattr(error, "strerror", None) or type(error).__name__
-            raise ServerAway.nobody_at((base,), why) from error
+            raise ServerAway.nobody_at((base,), reason(error)) from error
         if response.status != 201:
             raise from_answer(response.status, response.headers, body, base)
         return lsn_of(response.headers)

@@ -24,19 +24,20 @@ _MOST_PROBLEMS = 20
 
 def as_json(value: object) -> str:
     """Write a result as one JSON document."""
-    plain = dataclasses.asdict(value) if _is_record(value) else value  # type: ignore[call-overload]
-    return json.dumps(plain, indent=2, default=str)
+    return json.dumps(value, indent=2, default=_fields)
 
 
-def _is_record(value: object) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+def _fields(value: object) -> dict[str, object]:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"{type(value).__name__} has no JSON")
+    return dataclasses.asdict(value)
 
 
 def streamed(report: Streamed) -> str:
     """Say what a stream came to."""
     return (
-        f"{plural(report.segments, 'segment')}, {size(report.size)}, in {report.seconds:.1f} s "
-        f"({report.rate:.0f} a second), ledger at LSN {report.lsn}"
+        f"{plural(report.segments, 'segment')}, {size(report.size)}, {report.seconds:.1f} s "
+        f"({report.rate:.0f}/s), LSN {report.lsn}"
     )
 
 

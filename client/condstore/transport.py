@@ -7,6 +7,7 @@ each thread has its own connections. Proxies come from the environment as reques
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,15 +126,16 @@ def lsn_of(headers: Mapping[str, str]) -> int:
 
 def reason(error: BaseException) -> str:
     """Return the few words at the bottom of a connection error: `Connection refused`."""
-    cause: BaseException | None = error
-    while cause is not None:
+    if isinstance(error, requests.Timeout | TimeoutError):
+        return "no answer in time"
+    causes: list[object] = [error]
+    for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        inner = next((one for one in cause.args if isinstance(one, BaseException)), None)
-        cause = getattr(cause, "reason", None) if inner is None else inner
-        if not isinstance(cause, BaseException):
-            break
-    return "no answer in time" if isinstance(error, requests.Timeout) else type(error).__name__
+            number = cause.errno or 0
+            return os.strerror(number) if number > 0 else cause.strerror
+        if isinstance(cause, BaseException):
+            causes += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
+    return type(error).__name__
 
 
 @contextlib.contextmanager

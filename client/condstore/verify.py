@@ -19,7 +19,7 @@ from condstore.chain import START, Chain, Named, Problem
 from condstore.errors import ServerAway, UnexpectedAnswer, from_answer
 from condstore.results import parse
 from condstore.retry import HASTY, persist_async
-from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR
+from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -168,8 +168,7 @@ class _Walk:
         return body
 
     def _away(self, error: BaseException) -> ServerAway:
-        why = getattr(error, "strerror", None) or type(error).__name__
-        return ServerAway.nobody_at((self._url,), why)
+        return ServerAway.nobody_at((self._url,), reason(error), "DB_BURL")
 
 
 def _head(answer: dict[str, object]) -> Head:

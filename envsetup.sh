@@ -1,0 +1,95 @@
+# Every variable of condstore with its default and why one would change it.
+#
+#   . ./envsetup.sh                           # what is set already stays as it is
+#   VOLUME_ROOT=/data/volume; . ./envsetup.sh # set before, so that the paths below it follow
+#
+# Source it, do not run it; twice is harmless. It holds no secrets. The servers and the client have
+# the same defaults built in, so nothing here is needed to start them.
+
+# -- databuffer: python -m databuffer --------------------------------------------------------------
+
+# Where it listens; `:8080` is every interface.
+: "${SERVURL:=127.0.0.1:8080}"; export SERVURL
+# The volume: everything that must survive lies below it.
+: "${VOLUME_ROOT:=var/volume}"; export VOLUME_ROOT
+# The buffer's counters and state, small and often rewritten.
+: "${ADMROOT:=$VOLUME_ROOT/adm}"; export ADMROOT
+# File of the counters n_itm and buff_size.
+: "${ADMFNM:=StatDesc.json}"; export ADMFNM
+# File of the state OPERATIONAL or FROZEN.
+: "${DSST:=Dsstat.json}"; export DSST
+# The data volume: blobs, streamed files and archives share it, so that publishing is a link.
+: "${DTVOLROOT:=$VOLUME_ROOT}"; export DTVOLROOT
+# The streamed files now in the buffer; other pods mount this.
+: "${DATAROOT:=$DTVOLROOT/data}"; export DATAROOT
+# What the names of streamed files begin with.
+: "${DATANM:=gwb}"; export DATANM
+# The log of streamed files.
+: "${LOGROOT:=$VOLUME_ROOT/log}"; export LOGROOT
+# Its file.
+: "${LOGSTREAM:=LogStream.json}"; export LOGSTREAM
+# Payloads by digest; on the data volume.
+: "${BLOBROOT:=$DTVOLROOT/blobs}"; export BLOBROOT
+# The ledger: the state of the whole system. The fastest disk helps here.
+: "${LEDGERROOT:=$VOLUME_ROOT/ledger}"; export LEDGERROOT
+# Small named JSON documents.
+: "${STATEROOT:=$VOLUME_ROOT/state}"; export STATEROOT
+# Segment and blob writes in flight at once; more only if the disk takes more.
+: "${WCHSZ:=32}"; export WCHSZ
+# Seconds a write waits for one of these places before 503.
+: "${WRITE_WAIT:=10}"; export WRITE_WAIT
+# Largest payload, bytes (4 GiB).
+: "${MAX_BLOB_BYTES:=4294967296}"; export MAX_BLOB_BYTES
+# Largest streamed segment, bytes (16 MiB); both tiers refuse a larger one.
+: "${MAX_SEGMENT_BYTES:=16777216}"; export MAX_SEGMENT_BYTES
+# Largest ledger entry, bytes (64 MiB: thousands of IOVs in one decision).
+: "${MAX_ENTRY_BYTES:=67108864}"; export MAX_ENTRY_BYTES
+# Largest state document, bytes.
+: "${MAX_STATE_BYTES:=1048576}"; export MAX_STATE_BYTES
+# Seconds without a byte from a sender before 408.
+: "${BODY_TIMEOUT:=30}"; export BODY_TIMEOUT
+# Size from which a ledger file is sealed and the next one begun.
+: "${LEDGER_SEGMENT_BYTES:=67108864}"; export LEDGER_SEGMENT_BYTES
+
+# -- both tiers ------------------------------------------------------------------------------------
+
+# Seconds to finish what was taken after SIGTERM.
+: "${SHUTDOWN_GRACE:=20}"; export SHUTDOWN_GRACE
+# debug, info, warning or error.
+: "${LOG_LEVEL:=info}"; export LOG_LEVEL
+
+# -- logic tier: gunicorn -c datastore_logic/gunicorn.conf.py 'datastore_logic.app:create_app()' -----
+
+# Where the databuffer is; `condstore verify` asks there too (`condstore up` follows SERVURL).
+: "${DB_BURL:=http://localhost:8080/}"; export DB_BURL
+# The view: a derived SQLite file on local disk, which may be deleted at any time.
+: "${VIEW_PATH:=var/view.sqlite}"; export VIEW_PATH
+# Bytes from which POST /freezeds freezes the buffer.
+: "${MAX_SIZE:=1000000}"; export MAX_SIZE
+# The global tag as which the streaming buffer appears.
+: "${STREAM_TAG:=stream}"; export STREAM_TAG
+# Where it listens; 0.0.0.0 is every interface.
+: "${HOST:=127.0.0.1}"; export HOST
+# Its port.
+: "${PORT:=5000}"; export PORT
+# gunicorn workers: about one a core.
+: "${WEB_CONCURRENCY:=2}"; export WEB_CONCURRENCY
+# Requests that one worker serves at once.
+: "${THREADS:=16}"; export THREADS
+# The databuffer's paths for the streaming buffer, for one that serves them elsewhere.
+: "${ENDP_STAT:=/stat}"; export ENDP_STAT
+: "${ENDP_DUMP:=/dumpLogF}"; export ENDP_DUMP
+: "${ENDP_DUMPF:=/dumpF}"; export ENDP_DUMPF
+: "${ENDP_SEND:=/sendF}"; export ENDP_SEND
+: "${ENDP_DESC:=/dstat}"; export ENDP_DESC
+: "${ENDP_UPD_DESC:=/upddsc}"; export ENDP_UPD_DESC
+: "${ENDP_CLEAN:=/cleanall}"; export ENDP_CLEAN
+# Seconds to wait for the databuffer before 503.
+: "${BUFFER_TIMEOUT:=30}"; export BUFFER_TIMEOUT
+# Seconds that a reader's X-Min-LSN may wait for the view.
+: "${VIEW_WAIT:=5}"; export VIEW_WAIT
+
+# -- client: condstore -----------------------------------------------------------------------------
+
+# The logic tier; several replicas separated by commas.
+: "${CONDSTORE_URL:=http://localhost:5000}"; export CONDSTORE_URL
