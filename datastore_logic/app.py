@@ -18,6 +18,9 @@ from datastore_logic.web.metrics import Metrics
 FOLLOWER = "condstore.follower"
 """Where `app.extensions` keeps the thread that gunicorn's worker starts after the fork."""
 
+TIER = "condstore.tier"
+"""Where it keeps what the handlers work with."""
+
 
 def create_app(config: Config | None = None, buffer: BufferClient | None = None) -> Flask:
     """Return the WSGI application; without a configuration, that of the environment."""
@@ -38,5 +41,6 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         pages.blueprint(tier),
     ):
         app.register_blueprint(blueprint)
+    app.extensions[TIER] = tier
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
     return app

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from datastore_logic.app import create_app
+from datastore_logic.app import TIER, create_app
 from datastore_logic.buffer_client import Answer, BufferClient, Entries, Head, StoredBlob
 from datastore_logic.config import Config
 from datastore_logic.errors import BufferAway, LsnBeyondHead, PreconditionFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from flask import Flask
@@ -153,7 +154,17 @@ class FakeBuffer(BufferClient):
         return Answer(status, orjson.dumps(content), lsn or len(self.lines), JSON)
 
 
-def small_app(folder: Path, buffer: FakeBuffer, **settings: Any) -> Flask:
-    """Return the application over an in-memory databuffer, with its view in `folder`."""
+@contextmanager
+def small_app(folder: Path, buffer: FakeBuffer, **settings: Any) -> Iterator[Flask]:
+    """Make the application over an in-memory databuffer, its view in `folder` caught up once.
+
+    No thread follows: each write catches up for itself, as it does in a real one.
+    """
     settings = {"view_path": folder / "view.sqlite", "view_wait": 0.2, **settings}
-    return create_app(Config(**settings), buffer)
+    app = create_app(Config(**settings), buffer)
+    tier = app.extensions[TIER]
+    if not buffer.away:
+        tier.replica.greet()
+        tier.replica.pull()
+    yield app
+    tier.database.close()

@@ -143,22 +143,40 @@ class Database:
             if not self._usable() or _same(read_position(self._open_writer()), seen):
                 self._create()
 
+    def replace(self) -> None:
+        """Begin again with an empty view, unconditionally."""
+        with self._exclusive():
+            self._create()
+
+    def close(self) -> None:
+        """Close what this thread and the applying connection have open."""
+        with self._apply_lock:
+            mine = getattr(self._local, "open", None)
+            for opened in filter(None, (mine, self._writer)):
+                opened.connection.close()
+            self._local.open = self._writer = None
+
     # ----------------------------------------------------------------------------------------
 
     def _reader(self) -> sqlite3.Connection:
         mine: _Open | None = getattr(self._local, "open", None)
         if mine is None or not mine.is_at(self._path):
             if mine is not None:
+                self._local.open = None
                 mine.connection.close()
             self._local.open = mine = self._connect("ro")
         return mine.connection
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None or not self._writer.is_at(self._path):
-            if self._writer is not None:
-                self._writer.connection.close()
+            self._close_writer()
             self._writer = self._connect("rw")
         return self._writer.connection
+
+    def _close_writer(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.connection.close()
 
     def _connect(self, mode: str) -> _Open:
         try:
@@ -203,9 +221,7 @@ class Database:
 
     def _create(self) -> None:
         """Replace whatever is at the path by an empty view."""
-        if self._writer is not None:
-            self._writer.connection.close()
-            self._writer = None
+        self._close_writer()
         # The main file goes first: SQLite leaves the journal of a file that was moved alone.
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):

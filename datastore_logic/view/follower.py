@@ -32,6 +32,8 @@ PAUSE: Final = 0.02
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 
+DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 log = logging.getLogger(__name__)
 
 
@@ -75,7 +77,7 @@ class Follower:
                     self._replica.greet()
                     greeted = True
                 self._note(reachable=True)
-                position = self._replica.pull(wait=POLL if greeted else 0)
+                position = self._replica.pull(wait=POLL)
             except (DatabufferError, ViewError, sqlite3.Error, OSError) as reason:
                 greeted = False
                 self._lost(reason)
@@ -87,9 +89,11 @@ class Follower:
 
     def _lost(self, reason: Exception) -> None:
         if self._reachable is not False:
-            log.warning("lost the databuffer, reads go on from the view: %s", reason)
+            log.warning("cannot follow the ledger, reads go on from the view: %s", reason)
         if isinstance(reason, DatabufferError):
             self._note(reachable=False)
+        elif getattr(reason, "sqlite_errorcode", None) in DAMAGE:
+            self._replica.rebuild(reason)
 
     def _note(self, *, reachable: bool) -> None:
         """Record, for every worker, a change of whether the databuffer is reached."""

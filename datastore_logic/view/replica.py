@@ -58,7 +58,8 @@ class Replica:
             try:
                 left = max(0.0, deadline - monotonic())
                 position = self.pull(wait=math.ceil(left), wanted=lsn)
-            except (DatabufferError, ViewError):
+            except (DatabufferError, ViewError, sqlite3.Error) as reason:
+                log.warning("the view cannot reach LSN %d now: %s", lsn, reason)
                 return False
             finally:
                 self._hand_on()
@@ -83,15 +84,20 @@ class Replica:
             else:
                 self._take(position, entries)
             position = self._database.position()
-        self._applied = position.applied_lsn
+        with self._turn:
+            self._applied = position.applied_lsn
+            self._turn.notify_all()
         return position
 
     def greet(self) -> None:
         """Compare the view with the ledger's head, and note the head as what to catch up with.
 
+        An entry that an older version could not apply is tried again.
+
         Raises:
             DatabufferError: the databuffer did not answer.
         """
+        self._database.prepare()
         position = self._known_position()
         head = self._ledger.head()
         if head.ledger != position.ledger or head.lsn < position.applied_lsn:
@@ -100,10 +106,15 @@ class Replica:
             self._begin_again(position, f"LSN {head.lsn} is not as it was", head)
         with self._database.applying() as view:
             view.execute(
-                "UPDATE position SET target_lsn = ?, head_lsn = ?,"
+                "UPDATE position SET halted = NULL, target_lsn = ?, head_lsn = ?,"
                 " complete = complete OR applied_lsn >= ?",
                 (head.lsn, head.lsn, head.lsn),
             )
+
+    def rebuild(self, reason: Exception) -> None:
+        """Begin again with an empty view, whatever the present one says of itself."""
+        log.error("the view is damaged and is rebuilt: %s", reason)
+        self._database.replace()
 
     # ----------------------------------------------------------------------------------------
 
@@ -159,7 +170,10 @@ class Replica:
         try:
             self._apply(position.applied_lsn, entries)
         except BrokenChain as reason:
-            self._begin_again(position, str(reason))
+            if position.complete:
+                self._begin_again(position, str(reason))
+            else:  # it was just begun again: reading the same ledger once more mends nothing
+                self._halt(position.applied_lsn, reason)
 
     def _apply(self, after: int, entries: Entries, upto: int | None = None) -> None:
         """Apply the lines in one transaction; one that cannot be applied stops the view there."""

@@ -1,0 +1,257 @@
+"""Following the ledger: what is applied, when it is rebuilt, where it stops."""
+
+import hashlib
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import orjson
+import pytest
+from logic_fakes import FakeBuffer, small_app
+
+from datastore_logic.app import TIER
+from datastore_logic.config import Config
+from datastore_logic.view import database as database_module
+
+TABLES = ["global_tag", "payload_list", "iov", "segment", "buffer", "buffer_file"]
+NOTHING = {name: [] for name in ("start", "end", "name", "checksum", "digest", "size")}
+
+
+@pytest.fixture
+def buffer():
+    """Return a databuffer in memory with a history: segments, a freeze, a clean, a tag."""
+    buffer = FakeBuffer()
+    buffer.stored([1, 0], [2, 0], name="a")
+    buffer.stored([1, 500], [3, 0], name="b")
+    buffer.freeze(b'{"user":"alice","token":"x"}', None)
+    buffer.clean(None)
+    buffer.stored([7, 0], [8, 0], name="c", payload_type="H1")
+    buffer.write("tag.created", {"tag": "X", "description": ""}, "tag/X")
+    return buffer
+
+
+def content(app):
+    """Return every row of the view that answers depend on."""
+    with app.extensions[TIER].reading() as snapshot:
+        query = "SELECT * FROM {} ORDER BY 1, 2, 3"
+        rows = {
+            table: snapshot.connection.execute(query.format(table)).fetchall() for table in TABLES
+        }
+        return {**rows, "lsn": snapshot.lsn}
+
+
+def catch_up(app):
+    """Follow the ledger as the follower does."""
+    replica = app.extensions[TIER].replica
+    replica.greet()
+    while replica.pull().applied_lsn < app.extensions[TIER].database.position().target_lsn:
+        pass
+
+
+def test_two_views_of_one_ledger_are_equal(buffer, tmp_path):
+    """Applied at once or one by one, the same entries give the same rows and ids."""
+    lines, buffer.lines = buffer.lines, []
+    (tmp_path / "slow").mkdir()
+    with small_app(tmp_path / "slow", buffer) as slow:
+        for line in lines:
+            buffer.lines.append(line)
+            catch_up(slow)
+        with small_app(tmp_path, buffer) as fast:
+            assert content(slow) == content(fast)
+            assert content(fast)["lsn"] == len(lines)
+
+
+def test_a_deleted_view_is_rebuilt_under_a_running_replica(buffer, tmp_path):
+    """The file may go at any time; the next one says the same."""
+    with small_app(tmp_path, buffer) as app:
+        before = content(app)
+        (tmp_path / "view.sqlite").unlink()
+        assert app.test_client().get("/api/v1/global-tags").status_code == 503
+        catch_up(app)
+        assert content(app) == before
+
+
+def test_a_view_damaged_at_rest_is_rebuilt(buffer, tmp_path):
+    """A file that is no database is replaced at the start."""
+    with small_app(tmp_path, buffer) as app:
+        before = content(app)
+    for path in tmp_path.glob("view.sqlite*"):
+        path.write_bytes(b"not a database at all" * 100)
+    with small_app(tmp_path, buffer) as app:
+        assert content(app) == before
+
+
+def test_a_view_of_another_schema_is_rebuilt(buffer, tmp_path, monkeypatch):
+    """A new version does not read an old version's tables."""
+    with small_app(tmp_path, buffer):
+        pass
+    monkeypatch.setattr(database_module, "SCHEMA_VERSION", database_module.SCHEMA_VERSION + 1)
+    with small_app(tmp_path, buffer) as app:
+        assert content(app)["lsn"] == len(buffer.lines)
+
+
+def test_another_stream_tag_rebuilds(buffer, tmp_path):
+    """Which tag the stream is decides what entries mean; so the view is made anew."""
+    with small_app(tmp_path, buffer):
+        pass
+    with small_app(tmp_path, buffer, stream_tag="live") as app:
+        names = [
+            tag["name"] for tag in app.test_client().get("/api/v1/global-tags").json["global_tags"]
+        ]
+    assert names == ["X", "live", "live-20261120T231700Z"]
+
+
+@pytest.mark.parametrize("kept", [0, 2, 6])
+def test_a_restored_ledger_is_noticed(buffer, tmp_path, kept):
+    """Another ledger id rebuilds the view, even where it is as long as the old one."""
+    with small_app(tmp_path, buffer) as app:
+        restored = FakeBuffer(ledger="ledger-two")
+        for number in range(kept):
+            restored.write("tag.created", {"tag": f"R{number}"}, f"tag/R{number}")
+        buffer.ledger, buffer.lines = restored.ledger, restored.lines
+        app.extensions[TIER].replica.pull()
+        catch_up(app)
+        names = [
+            tag["name"] for tag in app.test_client().get("/api/v1/global-tags").json["global_tags"]
+        ]
+        assert names == [f"R{number}" for number in range(kept)]
+
+
+def test_a_changed_past_is_noticed(buffer, tmp_path):
+    """An entry that does not follow the last applied one rebuilds the view."""
+    with small_app(tmp_path, buffer) as app:
+        last = orjson.loads(buffer.lines[-1])
+        buffer.lines[-1] = orjson.dumps({**last, "data": {"tag": "Y", "description": ""}})
+        buffer.write("tag.created", {"tag": "Z", "description": ""}, "tag/Z")
+        app.extensions[TIER].replica.pull()
+        catch_up(app)
+        names = {
+            tag["name"] for tag in app.test_client().get("/api/v1/global-tags").json["global_tags"]
+        }
+        assert {"Y", "Z"} <= names
+        assert "X" not in names
+
+
+def test_an_unknown_type_stops_the_view_but_not_the_reads(buffer, tmp_path):
+    """It serves what it has, refuses writes, says so, and goes on when it is upgraded."""
+    with small_app(tmp_path, buffer) as app:
+        ask = app.test_client()
+        before = content(app)
+        buffer.write("tag.created", {"tag": "Y", "description": ""}, "tag/Y")
+        buffer.write("tag.locked.by.the.future", {}, "tag/X")
+        buffer.write("tag.created", {"tag": "Z", "description": ""}, "tag/Z")
+        position = app.extensions[TIER].replica.pull()
+        assert position.applied_lsn == before["lsn"] + 1
+        assert ask.get("/api/v1/global-tags/Y").status_code == 200
+        assert ask.get("/api/v1/global-tags/Z").status_code == 404
+        for path in ("/stream", "/flushbuf", "/api/v1/global-tags", "/api/v1/global-tags/X/freeze"):
+            refused = ask.post(path, json={"name": "W"})
+            assert (refused.status_code, refused.json["code"]) == (503, "ledger_too_new")
+            assert "Retry-After" in refused.headers
+        told = ask.get("/readyz").json
+        assert "tag.locked.by.the.future" in told["halted"]
+        assert told["writes"] is False
+        future = orjson.loads(buffer.lines[-2])
+        past = orjson.loads(buffer.lines[-1])
+        mended = orjson.dumps({**future, "type": "tag.created", "data": {"tag": "V"}})
+        after = {**past, "prev": hashlib.sha256(mended).hexdigest()}
+        buffer.lines[-2:] = [mended, orjson.dumps(after)]
+        catch_up(app)
+        assert ask.get("/api/v1/global-tags/Z").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("tag.frozen", {"tag": "nobody", "fingerprint": "f"}),
+        ("tag.created", {}),
+        ("iovs.changed", {"tag": "X", "payload_type": "B", "list": None, "detached": [[1, 2]],
+                          "trimmed": [], "attached": NOTHING}),
+    ],
+)  # fmt: skip
+def test_an_entry_that_cannot_be_stops_the_view_before_it(buffer, tmp_path, kind, data):
+    """Nothing of it is applied; what came before is."""
+    with small_app(tmp_path, buffer) as app:
+        before = content(app)
+        buffer.write(kind, data, "tag/X")
+        position = app.extensions[TIER].replica.pull()
+        assert position.halted
+        assert content(app) == before
+
+
+def test_a_ledger_broken_for_good_does_not_rebuild_for_ever(buffer, tmp_path):
+    """A chain that is broken in a fresh read as well stops the view."""
+    buffer.lines[2] = buffer.lines[2].replace(b'"prev":"', b'"prev":"f')
+    with small_app(tmp_path, buffer) as app:
+        position = app.extensions[TIER].database.position()
+        assert position.halted
+        assert not position.complete
+
+
+def test_an_incomplete_view_answers_nothing(buffer, tmp_path):
+    """While it is built it would answer too little, so it says 503 instead."""
+    with small_app(tmp_path, buffer) as app:
+        with app.extensions[TIER].database.applying() as view:
+            view.execute("UPDATE position SET complete = 0, target_lsn = 99")
+        ask = app.test_client()
+        for path in ("/api/v1/global-tags", "/api/v1/global-tags/X", "/readyz", "/"):
+            assert ask.get(path).status_code == 503, path
+        assert ask.get("/api/v1/global-tags").json["code"] == "view_building"
+
+
+def test_an_undone_application_leaves_the_view_as_it_was(buffer, tmp_path):
+    """What a block raises rolls its changes back, and the next one goes on."""
+    with small_app(tmp_path, buffer) as app:
+        before = content(app)
+        database = app.extensions[TIER].database
+
+        def spoil():
+            with database.applying() as view:
+                view.execute("DELETE FROM segment")
+                view.execute("INSERT INTO timeline VALUES (1)")
+
+        with pytest.raises(sqlite3.IntegrityError):
+            spoil()
+        assert content(app) == before
+
+
+def test_waiting_threads_share_fetches(buffer, tmp_path):
+    """Thirty threads that wait for one LSN do not fetch thirty times, and all see it."""
+    with small_app(tmp_path, buffer, threads=32) as app:
+        replica = app.extensions[TIER].replica
+        fetches = []
+        fetch = buffer.entries
+        gate = threading.Event()
+
+        def counted(after, **told):
+            gate.wait(5)
+            fetches.append(after)
+            return fetch(after, **told)
+
+        buffer.entries = counted
+        lsn = buffer.write("tag.created", {"tag": "Y", "description": ""}, "tag/Y")
+        with ThreadPoolExecutor(30) as pool:
+            seen = [pool.submit(replica.wait_for, lsn, 5.0) for _ in range(30)]
+            gate.set()
+            assert all(one.result() for one in seen)
+        assert len(fetches) == 1
+
+
+def test_waiting_for_what_never_comes_ends(buffer, tmp_path):
+    """An LSN beyond the head is waited for as long as allowed, not longer."""
+    with small_app(tmp_path, buffer) as app:
+        assert app.extensions[TIER].replica.wait_for(999, 0.1) is False
+        refused = app.test_client().get("/api/v1/global-tags", headers={"X-Min-LSN": "999"})
+        assert (refused.status_code, refused.json["code"]) == (503, "view_behind")
+
+
+def test_making_the_application_touches_nothing(tmp_path, monkeypatch):
+    """No thread, no file, no connection: those come after the fork."""
+    monkeypatch.chdir(tmp_path)
+    threads = threading.active_count()
+    database_module.Database(Config().view_path, "stream")
+    from datastore_logic.app import create_app  # noqa: PLC0415
+
+    create_app(Config())
+    assert threading.active_count() == threads
+    assert not list(tmp_path.iterdir())
