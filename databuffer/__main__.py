@@ -17,9 +17,11 @@ from databuffer.app import VOLUME_LEDGER, create_app
 from databuffer.config import Config
 from databuffer.errors import CannotStart, DatabufferError
 from databuffer.web.server import Runner
+from databuffer.web.traffic import TRAFFIC
 
 _log = logging.getLogger("databuffer")
 _READ_BUFFER = 1 << 18
+_LAST_SECONDS = 1.0  # for handlers that outstay SHUTDOWN_GRACE, twice
 
 
 def main() -> int:
@@ -51,7 +53,7 @@ async def serve(config: Config) -> int:
     runner = Runner(
         app,
         access_log=None,
-        shutdown_timeout=config.shutdown_grace,
+        shutdown_timeout=_LAST_SECONDS,
         read_bufsize=_READ_BUFFER,
         keepalive_timeout=75,
     )
@@ -60,6 +62,7 @@ async def serve(config: Config) -> int:
         await _listen(runner, config)
         _announce(config, app, runner)
         failed = await _first(stop, app[VOLUME_LEDGER].failed)
+        await _drain(runner, app, config.shutdown_grace)
     finally:
         await runner.cleanup()
     return 1 if failed else 0
@@ -91,6 +94,14 @@ def _announce(config: Config, app: web.Application, runner: web.AppRunner) -> No
         f"(volume {config.volume_root}, ledger {head.ledger[:8]} at LSN {head.lsn})\n"
     )
     sys.stdout.flush()
+
+
+async def _drain(runner: web.AppRunner, app: web.Application, grace: float) -> None:
+    """Finish what was begun. The framework's own way to stop drops the rest of a body."""
+    for site in list(runner.sites):
+        await site.stop()
+    app[VOLUME_LEDGER].release()
+    await app[TRAFFIC].stop(grace)
 
 
 async def _first(stop: asyncio.Event, failed: asyncio.Event) -> bool:

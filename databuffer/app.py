@@ -21,7 +21,8 @@ from databuffer.web import ledger as ledger_routes
 from databuffer.web import state as state_routes
 from databuffer.web import stream as stream_routes
 from databuffer.web.metrics import Metrics
-from databuffer.web.middleware import STOPPING, add_request_id, outermost
+from databuffer.web.middleware import add_request_id, outermost
+from databuffer.web.traffic import TRAFFIC, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +42,7 @@ def create_app(config: Config) -> web.Application:
     places = Places(config.wchsz, config.write_wait)
     files = BufferFiles(config)
     buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm)
+    traffic = Traffic()
     health = Health(config.ledgerroot, disk, ledger, buffer)
 
     async def opened(_: web.Application) -> AsyncIterator[None]:
@@ -54,19 +56,13 @@ def create_app(config: Config) -> web.Application:
             await ledger.close()
             disk.close()
 
-    async def stopping(app: web.Application) -> None:
-        app[STOPPING].append(True)
-        health.stopping = True
-        ledger.release()
-
     app = web.Application(middlewares=[outermost], client_max_size=0)
     app[keys.CONFIG], app[keys.METRICS] = config, Metrics()
     app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
     app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
-    app[health_routes.HEALTH], app[STOPPING] = health, []
+    app[health_routes.HEALTH], app[TRAFFIC] = health, traffic
     for module in (blob_routes, ledger_routes, state_routes, stream_routes, health_routes):
         app.add_routes(module.routes)
     app.on_response_prepare.append(add_request_id)
     app.cleanup_ctx.append(opened)
-    app.on_shutdown.append(stopping)
     return app

@@ -32,7 +32,7 @@ class Report:
     @property
     def ready(self) -> bool:
         """Whether a write would succeed; files that are behind the ledger stop nobody."""
-        return self.checks["volume"] == self.checks["ledger"] == self.checks["process"] == "ok"
+        return self.checks["volume"] == self.checks["ledger"] == "ok"
 
     def volume(self) -> dict[str, float]:
         """How full the volume is."""
@@ -54,7 +54,6 @@ class Health:
         self._ledger, self._buffer = ledger, buffer
         self._asking = asyncio.Lock()
         self._last: tuple[float, Report] | None = None
-        self.stopping = False
 
     async def report(self) -> Report:
         """Give a report not older than a second."""
@@ -65,7 +64,6 @@ class Health:
 
     async def _look(self) -> Report:
         checks = {
-            "process": "stopping" if self.stopping else "ok",
             "ledger": "failed, restarting" if self._ledger.failed.is_set() else "ok",
             "files": "behind the ledger" if self._buffer.behind else "ok",
             "volume": "ok",

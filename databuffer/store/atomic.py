@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEMPORARY = ".tmp-"
+UNNAMED = os.O_TMPFILE
 _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 
 
@@ -147,7 +148,7 @@ class Upload:
 
 def _open_unnamed(scratch: Path) -> tuple[int, Path | None]:
     try:
-        return os.open(scratch, os.O_WRONLY | os.O_TMPFILE, 0o644), None
+        return os.open(scratch, os.O_WRONLY | UNNAMED, 0o644), None
     except OSError as error:
         if error.errno not in _NO_UNNAMED:
             raise

@@ -119,7 +119,7 @@ def _expect_next(found: Scan, segment: Segment) -> None:
         return
     if found.segments:
         last = found.segments[-1].path.name
-        raise DamagedLedger(last, segment.first, "it ends before the next segment starts")
+        raise DamagedLedger(last, segment.first, f"it ends before {segment.path.name} starts")
     raise DamagedLedger(segment_name(1), 1, "the segment is missing")
 
 

@@ -8,6 +8,7 @@ from prometheus_client.exposition import generate_latest
 
 from databuffer.health import Health
 from databuffer.web.keys import BUFFER, LEDGER, METRICS, PLACES
+from databuffer.web.traffic import TRAFFIC
 
 routes = web.RouteTableDef()
 HEALTH = web.AppKey("health", Health)
@@ -24,15 +25,15 @@ async def get_ready(request: web.Request) -> web.Response:
     """Whether writes would succeed, and how full the volume is."""
     app = request.app
     report = await app[HEALTH].report()
-    head = app[LEDGER].head()
+    head, ready = app[LEDGER].head(), report.ready and not app[TRAFFIC].stopping
     body = {
-        "ready": report.ready,
+        "ready": ready,
         "ledger": {"id": head.ledger, "lsn": head.lsn},
         "volume": report.volume(),
         "buffer": app[BUFFER].state.description()["dstatus"],
         "checks": report.checks,
     }
-    status = 200 if report.ready else 503
+    status = 200 if ready else 503
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from databuffer.errors import DatabufferError, Stopping
 from databuffer.web import errors
 from databuffer.web.keys import METRICS
+from databuffer.web.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = "X-Request-Id"
-STOPPING = web.AppKey("stopping", list[bool])
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -46,11 +46,13 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
-        _refuse_when_stopping(request)
-        return await handler(request)
+        with request.app[TRAFFIC].request(always=request.path in _ALWAYS):
+            return await handler(request)
     except DatabufferError as error:
         response = errors.answer(error, request.path)
         _note(request, response.status, str(error), request_id)
+        if isinstance(error, Stopping):
+            response.force_close()
         return response
     except web.HTTPException as error:
         if error.status < 400:
@@ -61,11 +63,6 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
     except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
         _log.exception("%s %s failed [%s]", request.method, request.path, request_id)
         return errors.answer_bug(request.path)
-
-
-def _refuse_when_stopping(request: web.Request) -> None:
-    if request.app[STOPPING] and request.path not in _ALWAYS:
-        raise Stopping("the databuffer is stopping")
 
 
 def _note(request: web.Request, status: int, detail: str, request_id: str) -> None:
