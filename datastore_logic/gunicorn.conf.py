@@ -55,6 +55,7 @@ def on_starting(server: Arbiter) -> None:
     _prepare_directories()
     if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
         _refuse_busy_port()
+    logging.getLogger("datastore_logic").info("configuration: %s", _config)
     read, write = os.pipe()
     os.set_blocking(read, False)
     # Each worker that is up takes a token; the one that takes the last says so, once.
@@ -100,7 +101,6 @@ def _log_to_stderr() -> None:
         format="%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("urllib3").setLevel(logging.WARNING)
-    logging.getLogger("datastore_logic").info("configuration: %s", _config)
 
 
 def _prepare_directories() -> None:
