@@ -1,7 +1,8 @@
 """The `condstore` command: parse, call one function of the library, show what it returned.
 
-Exit status: 0 done; 1 refused or failed; 2 used wrongly; 3 no server answers. An expected failure
-is one line on standard error. The library is imported inside the commands: `--help` is quick.
+Exit status: 0 done; 1 refused or failed; 2 used wrongly; 3 no server answers; 130 interrupted.
+An expected failure is one line on standard error. The library is imported inside the commands, so
+that `--help` is quick.
 """
 # ruff: noqa: PLC0415, PLR0913, PLR0917, D301
 # imports inside the commands keep `--help` quick; a command's parameters are its options; click
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from condstore.config import Settings, parse_urls
-from condstore.errors import CondstoreError, Stopped, UsageError
+from condstore.errors import CondstoreError, UsageError
 from condstore.terminal import Terminal, plural, size
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ app = typer.Typer(
 \b
 Servers:      CONDSTORE_URL (default http://localhost:5000; several separated
               by commas); verify: DB_BURL (default http://localhost:8080/)
-Exit status:  0 done, 1 refused or failed, 2 used wrongly, 3 server away
+Exit status:  0 done, 1 refused or failed, 2 used wrongly, 3 server away,
+              130 interrupted
 """,
 )
 
@@ -66,9 +68,6 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _terminal().complain(f"condstore: {where}{error.strerror or error}")
-        sys.exit(1)
-    except Stopped:
-        _terminal().complain("condstore: stopped before the end (SIGTERM)")
         sys.exit(1)
 
 
@@ -205,7 +204,7 @@ def freeze(
     terminal, client, who = _terminal(), _client(url), user or _settings().user
     if tag is not None:
         frozen = client.freeze_tag(tag, who, token)
-        said = f"{frozen.tag} is frozen: {frozen.tag}@{frozen.fingerprint}"
+        said = f"{frozen.tag} is frozen, fingerprint {frozen.fingerprint}"
         terminal.say(show.as_json(frozen) if as_json else said)
         return
     asked = client.ask_freeze(who, token)
@@ -219,7 +218,7 @@ def freeze(
 
 @app.command()
 def resolve(
-    tag: Annotated[str, typer.Argument(help="A global tag, or TAG@<fingerprint>.")],
+    tag: Annotated[str, typer.Argument(help="A global tag.")],
     moment: Annotated[str, typer.Argument(help="968654552.25, 1200:17 or 1200.")],
     payload_type: PayloadType = None,
     url: Url = None,

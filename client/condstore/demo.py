@@ -50,6 +50,9 @@ def run(environ: Mapping[str, str], terminal: Terminal, *, serve: bool) -> None:
         except CondstoreError:
             tiers.refuse_if_dead()
             raise
+        except KeyboardInterrupt:
+            say("stop", "interrupted before the end; again is harmless")
+            raise
         say("done", terminal.good("every step held"))
         if serve:
             _keep_serving(tiers, both, say)
@@ -158,7 +161,7 @@ class _Demo:
         if tag.state != "frozen" or tag.fingerprint is None:
             raise DemoFailed(f"the buffer is frozen, but its tag {tag.name} is {tag.state}")
         self._say("freeze", f"{self._terminal.warn('FROZEN')}: {_amount(self._client.buffer())}")
-        self._say("", f"for ever named {tag.name}@{tag.fingerprint[:12]}…")
+        self._say("", f"global tag {tag.name}, fingerprint {tag.fingerprint[:12]}")
 
     def _resolve(self, channels: tuple[Series, ...]) -> tuple[Payload, ...]:
         found = self._client.resolve(self._settings.stream_tag, MOMENT)

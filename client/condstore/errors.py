@@ -65,8 +65,8 @@ class ServerAway(CondstoreError):
         )
 
 
-class Stopped(BaseException):
-    """SIGTERM, raised where the main thread is, as Ctrl-C raises KeyboardInterrupt."""
+class Stopped(KeyboardInterrupt):
+    """SIGTERM, raised where the main thread is, as Ctrl-C is; asyncio lets both through."""
 
 
 class Answered(CondstoreError):

@@ -80,8 +80,9 @@ def tag_table(tags: tuple[Tag, ...]) -> list[str]:
 
 def resolution(found: Resolution, written: Written, to: Terminal) -> list[str]:
     """Say which payloads hold, and over which interval this answer stays the same."""
-    name = f"{found.tag}@{found.fingerprint[:12]}" if found.fingerprint else found.tag
-    lines = [f"{to.bold(name)} at {written(found.moment)} ({found.state}, LSN {found.lsn})"]
+    mark = f", fingerprint {found.fingerprint[:12]}" if found.fingerprint else ""
+    about = f"({found.state}{mark}, LSN {found.lsn})"
+    lines = [f"{to.bold(found.tag)} at {written(found.moment)} {about}"]
     if found.payloads:
         rows = [
             (

@@ -144,7 +144,7 @@ class Tier:
             self.process.terminate()
         try:
             self.process.wait(_GRACE)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt, Stopped):
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -238,7 +238,7 @@ def running(both: tuple[Plan, Plan], say: Say) -> Iterator[Tiers]:
 @contextlib.contextmanager
 def until_stopped() -> Iterator[None]:
     """Take Ctrl-C or SIGTERM inside the block as the wanted end of it."""
-    with contextlib.suppress(KeyboardInterrupt, Stopped):
+    with contextlib.suppress(KeyboardInterrupt):
         yield
 
 
