@@ -63,6 +63,7 @@ class Health:
             return self._last[1]
 
     async def _look(self) -> Report:
+        await self._buffer.catch_up()
         checks = {
             "ledger": "failed, restarting" if self._ledger.failed.is_set() else "ok",
             "files": "behind the ledger" if self._buffer.behind else "ok",

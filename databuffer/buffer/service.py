@@ -116,11 +116,25 @@ class StreamingBuffer:
         async with self._gate.closed():
             if key is not None and (first := await self._first(key, CLEANED)):
                 return first.lsn
+            await self._require_followed()
             name = await self._disk.run(self._files.free_archive_name, _archive_name())
             data = {"archive": name, **self.state.stat()}
             await self._append(CLEANED, data, user or NOBODY, (STATE_KEY, SEGMENTS_KEY), key)
             await self._materialiser.follow()
             return self.state.moved
+
+    async def catch_up(self) -> None:
+        """Try again to make files agree that fell behind."""
+        if self._materialiser.behind:
+            async with self._gate.closed():
+                await self._materialiser.follow()
+
+    async def _require_followed(self) -> None:
+        """Finish the last archive before there is another."""
+        if self._materialiser.behind:
+            await self._materialiser.follow()
+        if self._materialiser.behind:
+            raise VolumeFull("the buffer's files cannot be written")
 
     async def _parse(self, body: bytes) -> Segment:
         if len(body) < _LARGE:

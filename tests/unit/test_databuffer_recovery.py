@@ -1,4 +1,4 @@
-"""Starting again on a volume: a torn tail is cut off, damage is refused, the buffer's files agree."""
+"""Starting again on a volume: a torn tail is cut off, damage is refused, nothing is lost."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def restored(folder, content):
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_ledger_cut_anywhere_keeps_its_whole_lines(data):
-    """Truncated at any byte, exactly the complete lines before it are there, and appending goes on."""
+    """Truncated at any byte, the complete lines before it are there, and appending goes on."""
     whole = example()[FIRST]
     cut = data.draw(st.integers(0, len(whole)))
     expected = whole[:cut].splitlines(keepends=True)

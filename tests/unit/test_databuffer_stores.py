@@ -1,4 +1,4 @@
-"""One conformance suite for every blob store and every ledger: volume and memory keep the same promises."""
+"""One conformance suite for all blob stores and ledgers: they keep the same promises."""
 
 from __future__ import annotations
 
