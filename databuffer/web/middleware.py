@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = "X-Request-Id"
+_GIVEN = web.RequestKey("request_id", str)
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -33,7 +34,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     started = time.perf_counter()
     given = request.headers.get(REQUEST_ID, "")
     request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
-    request[REQUEST_ID] = request_id
+    request[_GIVEN] = request_id
     response = await _answered(request, handler, request_id)
     _count(request, response.status, time.perf_counter() - started)
     return response
@@ -41,7 +42,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
     """Put the request id on whatever is answered, before its headers leave."""
-    response.headers[REQUEST_ID] = request.get(REQUEST_ID, "-")
+    response.headers[REQUEST_ID] = request.get(_GIVEN, "-")
 
 
 async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
