@@ -103,10 +103,11 @@ def up() -> None:
     status 0 after that, 1 if a port is busy or a server dies.
     """
     from condstore import up as tiers
+    from condstore.interrupts import until_stopped
 
     terminal = _terminal()
     both = tiers.plans(os.environ)
-    with tiers.until_stopped(), tiers.running(both, _prefixed(terminal)) as running:
+    with until_stopped(), tiers.running(both, _prefixed(terminal)) as running:
         url = both[1].address.url
         terminal.say(terminal.bold(f"both tiers serve; status page {url}/ - Ctrl-C stops them"))
         terminal.say(f"elsewhere: export CONDSTORE_URL={url} DB_BURL={both[0].address.url}/")

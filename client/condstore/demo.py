@@ -16,6 +16,7 @@ from condstore.client import Client
 from condstore.config import Settings
 from condstore.digests import Digest
 from condstore.errors import CondstoreError
+from condstore.interrupts import until_stopped
 from condstore.moments import Moment
 from condstore.terminal import Terminal, plural, size
 from condstore.verify import verify
@@ -65,7 +66,7 @@ def _keep_serving(tiers: up.Tiers, both: tuple[up.Plan, up.Plan], say: _Steps) -
     say("", f"condstore resolve stream {MOMENT.major}.25")
     if (logic_url, f"{buffer_url}/") != ("http://127.0.0.1:5000", "http://127.0.0.1:8080/"):
         say("with", f"CONDSTORE_URL={logic_url} DB_BURL={buffer_url}/")
-    with up.until_stopped():
+    with until_stopped():
         tiers.watch()
 
 

@@ -65,10 +65,6 @@ class ServerAway(CondstoreError):
         )
 
 
-class Stopped(KeyboardInterrupt):
-    """SIGTERM, raised where the main thread is, as Ctrl-C is; asyncio lets both through."""
-
-
 class Answered(CondstoreError):
     """A server's answer that is not a success."""
 
@@ -149,7 +145,7 @@ def from_answer(
     if status in _NOT_NOW:
         asked = headers.get("Retry-After", "")
         return ServerAway(
-            f"{url} says: {detail} ({status}); try again in a moment",
+            f"{url} says: {detail} ({status})",
             retry_after=float(asked) if asked.isdecimal() else None,
         )
     if status >= 500:

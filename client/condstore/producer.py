@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -139,8 +138,3 @@ class _Tally:
 def _first(group: BaseExceptionGroup[CondstoreError]) -> CondstoreError:
     found = group.exceptions[0]
     return found if isinstance(found, CondstoreError) else _first(found)
-
-
-def stream_all(producer: Producer, *series: Iterable[Segment]) -> Report:
-    """Run the producer to the end over the segments of every series."""
-    return asyncio.run(producer.stream(itertools.chain(*series)))

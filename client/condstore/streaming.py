@@ -6,13 +6,12 @@ validity any file is one payload. Refuses, as wrong use, what is none of these.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
-from condstore import segments, strain
+from condstore import interrupts, segments, strain
 from condstore.errors import Frozen, UsageError
 from condstore.moments import Moment
 from condstore.producer import Producer, Report
@@ -74,7 +73,7 @@ def run(
     """Stream all of it; `advance` is told 1 for each acknowledged segment."""
     producer = Producer(urls, in_flight=in_flight, period=period, tell=lambda _: advance(1))
     try:
-        return asyncio.run(producer.stream(todo))
+        return interrupts.run(producer.stream(todo))
     except Frozen as frozen:
         raise Frozen(
             f"{frozen.detail} It takes segments again after a flush (POST {urls[0]}/flushbuf), "

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condstore.errors import Stopped, TierFailed, UsageError
+from condstore.errors import TierFailed, UsageError
+from condstore.interrupts import terminable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType
 
     Say = Callable[[str, str], object]  # the tier's name, and one of its lines
 
@@ -223,24 +223,12 @@ def _died(tier: Tier) -> TierFailed:
 def running(both: tuple[Plan, Plan], say: Say) -> Iterator[Tiers]:
     """Run the tiers of `both` inside the block; whatever ends it, both are stopped, in order."""
     tiers = Tiers(say)
-    before = signal.signal(signal.SIGTERM, _stop)
-    try:
-        for plan in both:
-            plan.address.refuse_if_busy()
-        for plan in both:
-            tiers.start(plan)
-        yield tiers
-    finally:
-        tiers.stop()
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def until_stopped() -> Iterator[None]:
-    """Take Ctrl-C or SIGTERM inside the block as the wanted end of it."""
-    with contextlib.suppress(KeyboardInterrupt):
-        yield
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise Stopped
+    with terminable():
+        try:
+            for plan in both:
+                plan.address.refuse_if_busy()
+            for plan in both:
+                tiers.start(plan)
+            yield tiers
+        finally:
+            tiers.stop()

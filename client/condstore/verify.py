@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import orjson
 
+from condstore import interrupts
 from condstore.chain import START, Chain, Named, Problem
 from condstore.errors import ServerAway, UnexpectedAnswer, from_answer
 from condstore.results import parse
@@ -58,7 +59,7 @@ def verify(url: str, *, payloads: bool = False, tell: Tell = lambda *_: None) ->
 
     `tell(what, done, of)` hears of the progress. Raises `ServerAway`, `UnexpectedAnswer`.
     """
-    return asyncio.run(_verify(url, payloads, tell))
+    return interrupts.run(_verify(url, payloads, tell))
 
 
 async def _verify(url: str, hashed: bool, tell: Tell) -> Report:
