@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import blobs, disk, ledger, machine, resolve, stream
+from benchmarks import disk, downloads, ledger, machine, resolve, stream, uploads
 from benchmarks.bench import Bench
 from benchmarks.load import Generator, Refused
 from benchmarks.report import Table, mebibytes
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 SCENARIOS: dict[str, Callable[[Bench], list[Table]]] = {
     "disk": disk.run,
-    "upload": blobs.upload,
-    "download": blobs.download,
+    "upload": uploads.run,
+    "download": downloads.run,
     "ledger": ledger.run,
     "stream": stream.run,
     "resolve": resolve.run,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
+from benchmarks.report import percent
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -27,6 +29,11 @@ class Sample:
     p99: float
     load: float
     servers: tuple[float, ...]
+
+    def cpu(self, servers: int = 1) -> tuple[str, ...]:
+        """Return a cell for each server and one for the load; empty where nothing was asked."""
+        cores = (*self.servers, self.load) if self.servers else ()
+        return tuple(percent(core, 1) for core in cores) or ("",) * (servers + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,11 @@ class Bench:
             for number, (resident, highest) in enumerate(server.memory()):
                 role = server.name if number == 0 else f"{server.name}, child {number}"
                 self.memory.append((scenario, role, resident, highest))
+
+
+def still(rate: float) -> Sample:
+    """Return what a bare loop in this process did, one thing at a time."""
+    return Sample(rate, 1 / rate, 1 / rate, 0.0, ())
 
 
 def typical(samples: list[Sample]) -> Sample:

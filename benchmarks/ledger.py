@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 from benchmarks import disk, floor
-from benchmarks.bench import Sample, typical
+from benchmarks.bench import Sample, still, typical
 from benchmarks.load import Job, Request, get, post
 from benchmarks.report import Aim, Table, milliseconds, number, percent
 from benchmarks.servers import databuffer
+from databuffer.store.disk import Disk
+from databuffer.store.protocols import NewEntry
+from databuffer.store.volume_ledger import VolumeLedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,14 +59,46 @@ def idle(path: str, client: int) -> Iterator[Request]:
     return itertools.repeat((get(path),))
 
 
+def alone(root: Path, writers: int, seconds: float) -> Sample:
+    """Append in this process, without HTTP: what the ledger itself can do."""
+    took: list[float] = []
+    cpu, begin = time.process_time(), time.perf_counter()
+    asyncio.run(_alone(root, writers, begin + seconds, took))
+    elapsed = time.perf_counter() - begin
+    took.sort()
+    used = (time.process_time() - cpu) / elapsed
+    rate = len(took) / elapsed
+    return Sample(rate, took[len(took) // 2], took[len(took) * 99 // 100], 0.0, (used,))
+
+
+async def _alone(root: Path, writers: int, end: float, took: list[float]) -> None:
+    disk = Disk(1, "disk")
+    ledger = VolumeLedger(root, disk, 64 << 20)
+    await ledger.open()
+
+    async def write(number: int) -> None:
+        keys, data = (f"bench/{number}",), b'{"writer":%d,"serial":123456}' % number
+        while (begun := time.perf_counter()) < end:
+            await ledger.append(NewEntry("bench.noted", "bench", data, keys))
+            took.append(time.perf_counter() - begun)
+
+    await asyncio.gather(*map(write, range(writers)))
+    await ledger.close()
+    disk.close()
+
+
 def run(bench: Bench) -> list[Table]:
     """Append with 1, 16 and 64 concurrent writers, between bare loops of write + fdatasync."""
     bare = bench.subfolder("ledger-floor")
     begin = itertools.count()
+    roots = bench.subfolder("ledger-alone")
     with databuffer(bench.subfolder("ledger")) as server:
         cases: dict[str, Callable[[], Sample]] = {"bare": lambda: _bare(bench, bare)}
         for writers in _WRITERS:
             cases[f"{writers}"] = functools.partial(_appends, bench, server, writers)
+        cases["alone"] = lambda: bench.generator.call(
+            alone, roots / str(next(begin)), _MANY, bench.seconds
+        )
         cases["conditional"] = lambda: bench.measure(
             Job(
                 server.port,
@@ -81,7 +118,7 @@ def run(bench: Bench) -> list[Table]:
 
 def _bare(bench: Bench, folder: Path) -> Sample:
     rate = floor.appends(folder, disk.LINE, bench.seconds / 2)
-    return Sample(rate, 1 / rate, 1 / rate, 0.0, (0.0,))
+    return still(rate)
 
 
 def _appends(bench: Bench, server: Server, writers: int) -> Sample:
@@ -95,6 +132,7 @@ def _table(found: dict[str, Sample]) -> Table:
         "1": "1 writer",
         "16": "16 writers",
         "64": "64 writers",
+        "alone": "64 writers in the process, no HTTP",
         "conditional": "64 writers, expected key and idempotency key",
         "idle": "floor: 64 clients, GET /livez",
     }
@@ -105,8 +143,7 @@ def _table(found: dict[str, Sample]) -> Table:
             percent(sample.rate, bare),
             milliseconds(sample.p50),
             milliseconds(sample.p99),
-            percent(sample.servers[0], 1),
-            percent(sample.load, 1),
+            *sample.cpu(),
         )
         for key, sample in found.items()
     )

@@ -14,7 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Part = bytes | memoryview
 Request = Sequence[Part]
 Script = Callable[[int], Iterator[Request]]
@@ -69,7 +72,11 @@ class Generator:
 
     def run(self, job: Job) -> Result:
         """Do the job there and wait for its result."""
-        return self._pool.submit(perform, job).result()
+        return self.call(perform, job)
+
+    def call(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call something else there, out of this process's way."""
+        return self._pool.submit(act, *args, **kwargs).result()
 
 
 def perform(job: Job) -> Result:
@@ -189,7 +196,7 @@ class _Work:
         if end >= 0:
             client.missing = _length(client.head[:end]) - (len(client.head) - end - 4)
             if int(client.head[9:12]) not in self.job.accept:
-                raise Refused(client.head[:1000].decode("latin-1"))
+                raise Refused(" ".join(client.head[:1000].decode("latin-1").split()))
 
     def _read_body(self, client: _Client) -> None:
         got = client.sock.recv_into(self._into, 0, socket.MSG_TRUNC)

@@ -129,8 +129,7 @@ def _table(found: dict[tuple[str, int], Sample]) -> Table:
             percent(sample.rate, found["floor: GET /livez", clients].rate),
             milliseconds(sample.p50),
             milliseconds(sample.p99),
-            percent(sample.servers[0], 1),
-            percent(sample.load, 1),
+            *sample.cpu(),
         )
         for (name, clients), sample in found.items()
     )

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,9 +179,9 @@ def _running(
 
 
 def _wait(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait until the server listens and, if it says so, until it is ready."""
+    """Wait until the server listens and, if it is one of ours, says that it is ready."""
     deadline = time.monotonic() + _READY_WITHIN
-    while not (_listens(port) and (name == "nginx" or b" ready on " in log.read_bytes())):
+    while not (_listens(port) if name == "nginx" else _ready(port)):
         if process.poll() is not None or time.monotonic() > deadline:
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
             raise CannotStart(f"{name} did not start: {' '.join(last)}")
@@ -190,6 +191,14 @@ def _wait(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> 
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
+            return True
+    except OSError:  # also an answer that it is not ready
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -8,10 +8,10 @@ import random
 from typing import TYPE_CHECKING
 
 from benchmarks import disk, floor
-from benchmarks.bench import Sample, typical
+from benchmarks.bench import Sample, still, typical
 from benchmarks.ledger import idle
 from benchmarks.load import Job, Request, post
-from benchmarks.report import Aim, Table, milliseconds, number, percent
+from benchmarks.report import Aim, Table, milliseconds, number
 from benchmarks.servers import databuffer, logic
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _bare(
     act: Callable[[Path, int, float], float], folder: Path, count: int, bench: Bench
 ) -> Sample:
     rate = act(folder, count, bench.seconds / 2)
-    return Sample(rate, 1 / rate, 1 / rate, 0.0, (0.0, 0.0))
+    return still(rate)
 
 
 def _table(found: dict[str, Sample]) -> Table:
@@ -98,7 +98,7 @@ def _table(found: dict[str, Sample]) -> Table:
             number(sample.rate),
             milliseconds(sample.p50),
             milliseconds(sample.p99),
-            *(percent(cpu, 1) for cpu in (*sample.servers, sample.load)),
+            *sample.cpu(servers=2),
         )
         for key, sample in found.items()
     )
