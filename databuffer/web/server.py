@@ -32,6 +32,8 @@ class Connection(RequestHandler):
         """Answer what never reached the application, then close."""
         if request.writer.output_size > 0:
             raise ConnectionError("half an answer is sent already")
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client went away in mid-request: there is nobody to answer
         request_id = secrets.token_hex(8)
         reason = " ".join((message or "").split())[:200] or "bad request"
         if status >= 500:
