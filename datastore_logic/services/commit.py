@@ -53,6 +53,7 @@ def commit(
     Raises:
         Conflict: others kept changing it.
         LedgerTooNew: this replica is too old to decide.
+        ViewBehind: this replica cannot see what has moved.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
         And whatever `decide` raises.
     """
@@ -62,14 +63,14 @@ def commit(
             snapshot.refuse_if_halted()
             done = known_request(snapshot, key) if key else None
             if done is not None:
-                return Committed(done, new=False)
+                return Committed(done, new=True)  # a repeat answers as the first did
             proposal = decide(snapshot)
         if isinstance(proposal, Committed):
             return proposal
         try:
             lsn = _append(tier, actor, proposal, idempotency_key)
         except PreconditionFailed as moved:
-            tier.see(moved.lsn)
+            tier.catch_up(moved.lsn)
             continue
         tier.see(lsn)
         return Committed(lsn, new=True)

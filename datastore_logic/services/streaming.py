@@ -90,7 +90,8 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
     """
     with tier.reading() as snapshot:  # before any byte is sent on
-        _refuse_if_closed(tier, snapshot, tag)
+        if not key or browse.known_request(snapshot, key) is None:
+            _refuse_if_closed(tier, snapshot, tag)
     blob = tier.buffer.store_blob(body, length)
     digest = Digest.parse(blob.digest)
     row = Row(interval, Payload(name or digest, None, digest, blob.size))

@@ -35,7 +35,7 @@ class Tier:
             ViewBuilding: the view is being built.
         """
         if least_lsn and self.database.position().applied_lsn < least_lsn:
-            self._catch_up(least_lsn)
+            self.catch_up(least_lsn)
         with self.database.snapshot() as snapshot:
             yield snapshot
 
@@ -46,6 +46,11 @@ class Tier:
         """
         self.replica.wait_for(lsn, self.config.view_wait)
 
-    def _catch_up(self, lsn: int) -> None:
+    def catch_up(self, lsn: int) -> None:
+        """Wait until this pod shows the LSN.
+
+        Raises:
+            ViewBehind: it did not get there within VIEW_WAIT.
+        """
         if not self.replica.wait_for(lsn, self.config.view_wait):
             raise ViewBehind(f"This replica has not reached LSN {lsn} yet; ask again shortly.")

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 import sqlite3
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
+DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 NO_HASH: Final = "0" * 64
 
 log = logging.getLogger(__name__)
@@ -104,29 +104,43 @@ class Database:
     @contextmanager
     def any_snapshot(self) -> Iterator[Snapshot]:
         """Read one state, complete or not: for /readyz and the status page."""
-        connection = self._reader()
-        connection.execute("BEGIN")
+        opened = self._reader()
+        connection = opened.connection
         try:
+            connection.execute("BEGIN")
             yield Snapshot(connection, read_position(connection))
+        except sqlite3.DatabaseError as reason:
+            self._forsake_if_damaged(opened, reason)
+            raise
         finally:
-            connection.execute("COMMIT")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def position(self) -> Position:
         """Return which ledger the view reflects, and how far."""
-        return read_position(self._reader())
+        opened = self._reader()
+        try:
+            return read_position(opened.connection)
+        except sqlite3.DatabaseError as reason:
+            self._forsake_if_damaged(opened, reason)
+            raise
 
     @contextmanager
     def applying(self) -> Iterator[sqlite3.Connection]:
         """Hold the only write transaction of the pod; what the block raises undoes it."""
         with self._exclusive():
-            connection = self._open_writer()
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection = self._open_writer()
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
+                connection.execute("COMMIT")
+            except sqlite3.DatabaseError as reason:
+                if _is_damage(reason):
+                    self._create()
                 raise
-            connection.execute("COMMIT")
+            finally:
+                if self._writer is not None and self._writer.connection.in_transaction:
+                    self._writer.connection.execute("ROLLBACK")
 
     def prepare(self) -> None:
         """Make the view if there is none, or if the one there is of another schema or damaged."""
@@ -143,11 +157,6 @@ class Database:
             if not self._usable() or _same(read_position(self._open_writer()), seen):
                 self._create()
 
-    def replace(self) -> None:
-        """Begin again with an empty view, unconditionally."""
-        with self._exclusive():
-            self._create()
-
     def close(self) -> None:
         """Close what this thread and the applying connection have open."""
         with self._apply_lock:
@@ -158,27 +167,41 @@ class Database:
 
     # ----------------------------------------------------------------------------------------
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> _Open:
         mine: _Open | None = getattr(self._local, "open", None)
         if mine is None or not mine.is_at(self._path):
             if mine is not None:
                 self._local.open = None
                 mine.connection.close()
-            self._local.open = mine = self._connect("ro")
-        return mine.connection
+            self._local.open = mine = self._connect(reading=True)
+        return mine
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None or not self._writer.is_at(self._path):
             self._close_writer()
-            self._writer = self._connect("rw")
+            self._writer = self._connect(reading=False)
         return self._writer.connection
+
+    def _forsake_if_damaged(self, opened: _Open, reason: sqlite3.DatabaseError) -> None:
+        """Begin again with an empty view if SQLite finds the file damaged.
+
+        Raises:
+            ViewBuilding: it is; so nothing can be answered until it is rebuilt.
+        """
+        if not _is_damage(reason):
+            return
+        log.error("the view %s is damaged and is rebuilt: %s", self._path, reason)
+        with self._exclusive():
+            if opened.is_at(self._path):
+                self._create()
+        raise ViewBuilding("The view was damaged and is rebuilt; ask again shortly.") from reason
 
     def _close_writer(self) -> None:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             writer.connection.close()
 
-    def _connect(self, mode: str) -> _Open:
+    def _connect(self, *, reading: bool) -> _Open:
         try:
             connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=rw",
@@ -187,15 +210,21 @@ class Database:
                 check_same_thread=False,  # the writer is handed on under its lock
                 cached_statements=64,
             )
-        except sqlite3.OperationalError as reason:
+            stat = self._path.stat()
+        except (sqlite3.OperationalError, FileNotFoundError) as reason:
             raise ViewBuilding("The view is not there yet; ask again shortly.") from reason
-        # Durability is the ledger's: a view lost to a power cut is rebuilt.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        if mode == "ro":
-            connection.execute("PRAGMA query_only = ON")
-        stat = self._path.stat()
-        return _Open(connection, (stat.st_dev, stat.st_ino))
+        opened = _Open(connection, (stat.st_dev, stat.st_ino))
+        try:
+            # Durability is the ledger's: a view lost to a power cut is rebuilt.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            connection.execute(f"PRAGMA query_only = {reading:d}")
+        except sqlite3.DatabaseError as reason:
+            connection.close()
+            if reading:
+                self._forsake_if_damaged(opened, reason)
+            raise
+        return opened
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -222,12 +251,10 @@ class Database:
     def _create(self) -> None:
         """Replace whatever is at the path by an empty view."""
         self._close_writer()
-        # The main file goes first: SQLite leaves the journal of a file that was moved alone.
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                os.unlink(f"{self._path}{suffix}")  # noqa: PTH108 - a suffix, not a path
+        made = self._path.with_name(f"{self._path.name}.new")
+        _remove(made)
         schema = (resources.files(__package__) / "schema.sql").read_text()
-        connection = sqlite3.connect(self._path, isolation_level=None)
+        connection = sqlite3.connect(made, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN; {schema}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -240,7 +267,10 @@ class Database:
             (NO_HASH, self._stream_tag),
         )
         connection.execute("COMMIT")
-        connection.close()
+        connection.close()  # which leaves no journal beside it
+        # Nobody may see the new file beside the old one's journal, nor half of it.
+        _remove(self._path)
+        made.replace(self._path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +286,17 @@ class _Open:
         except FileNotFoundError:
             return False
         return (stat.st_dev, stat.st_ino) == self.file
+
+
+def _is_damage(reason: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite says that the file is damaged, or none of its own."""
+    return getattr(reason, "sqlite_errorcode", None) in DAMAGE
+
+
+def _remove(path: Path) -> None:
+    """Remove a database, itself first: SQLite leaves the journal of a file that is gone alone."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def read_position(connection: sqlite3.Connection) -> Position:

@@ -23,16 +23,14 @@ if TYPE_CHECKING:
     from datastore_logic.view.database import Database
     from datastore_logic.view.replica import Replica
 
-POLL: Final = 20
-"""Seconds a long poll lasts."""
+POLL: Final = 5
+"""Seconds a long poll lasts: so long at most until a view that was deleted is missed."""
 
 PAUSE: Final = 0.02
 """Seconds between polls: writers fetch for themselves, so the follower may gather a few."""
 
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
-
-DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +90,6 @@ class Follower:
             log.warning("cannot follow the ledger, reads go on from the view: %s", reason)
         if isinstance(reason, DatabufferError):
             self._note(reachable=False)
-        elif getattr(reason, "sqlite_errorcode", None) in DAMAGE:
-            self._replica.rebuild(reason)
 
     def _note(self, *, reachable: bool) -> None:
         """Record, for every worker, a change of whether the databuffer is reached."""

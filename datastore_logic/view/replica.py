@@ -111,11 +111,6 @@ class Replica:
                 (head.lsn, head.lsn, head.lsn),
             )
 
-    def rebuild(self, reason: Exception) -> None:
-        """Begin again with an empty view, whatever the present one says of itself."""
-        log.error("the view is damaged and is rebuilt: %s", reason)
-        self._database.replace()
-
     # ----------------------------------------------------------------------------------------
 
     def _reached(self, lsn: int, deadline: float) -> bool:

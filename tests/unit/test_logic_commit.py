@@ -105,10 +105,23 @@ def test_a_callers_key_makes_a_repeat_harmless(buffer, ask):
     url = "/stream?tag=X&type=Beam&major=1"
     first = ask.post(url, data=b"x", headers=key)
     ask.post("/stream?tag=X&type=Beam&major=1", data=b"other")
+    ask.post("/api/v1/global-tags/X/freeze")
     again = ask.post(url, data=b"x", headers=key)
     assert again.json == first.json
     url = "/api/v1/global-tags/X/payloads?major=1"
     assert ask.get(url).json["payloads"][0]["digest"] != first.json["digest"]
+
+
+def test_a_view_that_cannot_follow_is_ours_to_answer_for(buffer, ask):
+    """A lost race whose winner cannot be seen is 503, not the caller's conflict."""
+
+    def lose(entry):
+        assert entry
+        raise PreconditionFailed(len(buffer.lines) + 7)
+
+    buffer.append = lose
+    refused = ask.post("/api/v1/global-tags", json={"name": "Y"})
+    assert (refused.status_code, refused.json["code"]) == (503, "view_behind")
 
 
 def test_the_same_payload_again_changes_nothing(buffer, ask):
