@@ -106,11 +106,11 @@ def resolution(found: Resolution, written: Written, to: Terminal) -> list[str]:
 
 def verified(report: Verified, to: Terminal) -> list[str]:
     """Say what was checked and what is wrong."""
-    looked = "hashed" if report.hashed else "present with their sizes"
+    looked = "all hashed" if report.hashed else "all there"
     lines = [
         (
-            f"ledger {report.head.ledger[:8]} up to LSN {report.head.lsn}, "
-            f"{plural(report.payloads, 'payload')} ({size(report.size)}) {looked}"
+            f"ledger {report.head.ledger[:8]} up to LSN {report.head.lsn}: "
+            f"{plural(report.payloads, 'payload')} ({size(report.size)}), {looked}"
         )
     ]
     lines += [to.bad(str(problem)) for problem in report.problems[:_MOST_PROBLEMS]]

@@ -206,7 +206,8 @@ class Tiers:
             tier.last = line.rstrip() or tier.last
             if " ready on http" in line:
                 tier.ready.set()
-            self._say(tier.plan.name, line.rstrip())
+            with contextlib.suppress(OSError):  # a closed terminal must not stop the reading
+                self._say(tier.plan.name, line.rstrip())
         tier.process.wait()
         if not self._stopping:
             self._ended.put(tier)

@@ -227,15 +227,15 @@ def test_the_server_comes_back_while_a_file_is_streamed(tmp_path):
     """A databuffer killed in the middle costs time, no segment and no second copy."""
     with servers.databuffer(tmp_path) as buffer, servers.logic(buffer.url, tmp_path) as logic:
         environ = {**os.environ, "CONDSTORE_URL": logic.url}
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [servers.BIN / "condstore", "stream", str(DEMO), "--json"],
             env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        client = Client((logic.url,))
-        servers.eventually(lambda: client.buffer().files > 20)
-        buffer.kill()
-        buffer.restart()
-        out, err = process.communicate(timeout=60)
+        ) as process:  # fmt: skip
+            client = Client((logic.url,))
+            servers.eventually(lambda: client.buffer().files > 20)
+            buffer.kill()
+            buffer.restart()
+            out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert json.loads(out)["segments"] == 165
         assert client.buffer().files == 165

@@ -74,9 +74,9 @@ class Run:
             return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_serves_until_it_is_asked_to_stop(tmp_path, number):
-    """Both ready lines, prefixed; Ctrl-C or SIGTERM ends both, logic first, exit status 0."""
+    """Both ready lines, prefixed; Ctrl-C, SIGTERM or a closed terminal ends both, exit status 0."""
     with Run(tmp_path, "up") as up:
         up.wait_for("both tiers serve")
         assert "databuffer | databuffer ready on http" in up.said
