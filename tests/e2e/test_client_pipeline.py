@@ -232,7 +232,7 @@ def test_the_server_comes_back_while_a_file_is_streamed(tmp_path):
             env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
             client = Client((logic.url,))
-            servers.eventually(lambda: client.buffer().files > 20)
+            servers.eventually(lambda: client.buffer().files > 20, within=30)
             buffer.kill()
             buffer.restart()
             out, err = process.communicate(timeout=60)
