@@ -113,16 +113,17 @@ class Running:
         assert self.process is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self._reap(10)
+        self.ended(10)
 
     def stop(self, within: float = 30.0) -> int:
         """Ask it to stop (SIGTERM) and return its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.terminate()
-        return self._reap(within)
+        return self.ended(within)
 
-    def _reap(self, within: float) -> int:
+    def ended(self, within: float) -> int:
+        """Wait until it has ended and return its exit status."""
         assert self.process is not None
         status = self.process.wait(within)
         if self.process.stdout is not None:
