@@ -1,0 +1,254 @@
+"""A volume without space, or that may not be written at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+
+import pytest
+from load import BufferLoad, ask, client_session, post_json, seeded
+from servers import databuffer_at, eventually
+from small_disk import injected, mounted
+from volume_oracle import VolumeOracle, sha256
+
+SEGMENT = json.dumps({"h": [1e-21] * 300, "t": [968654552, 0.5]}).encode()
+BLOB = seeded(1).randbytes(30_000)
+LARGE = BLOB * 100
+
+
+@pytest.fixture(params=["mounted", "injected"])
+def disk(request, tmp_path):
+    """A databuffer on a disk to be filled: a small tmpfs where allowed, and an injected ENOSPC."""
+    if request.param == "injected":
+        with injected(tmp_path) as disk, _started(disk):
+            yield disk
+        return
+    with mounted(tmp_path) as disk:
+        if disk is None:
+            pytest.skip("mounting is not permitted here; the injected ENOSPC covers it")
+        with _started(disk):
+            yield disk
+
+
+@contextlib.contextmanager
+def _started(disk):
+    disk.running.start()
+    try:
+        yield
+    finally:
+        if disk.running.process.poll() is None:
+            disk.running.kill()
+
+
+def note(pad=""):
+    """Return a ledger entry of about the size of the pad."""
+    return {"type": "test.note", "actor": "test", "data": {"pad": pad}, "keys": ["test/any"]}
+
+
+def write_each(url, unique):
+    """Try each kind of write once; return the answers by kind."""
+    return {
+        "blob": ask("POST", f"{url}/blobs", BLOB + unique),
+        "large blob": ask("POST", f"{url}/blobs", LARGE + unique),
+        "chunked blob": ask("POST", f"{url}/blobs", iter([LARGE, unique, b"chunked"])),
+        "ledger": ask("POST", f"{url}/ledger", note(unique.hex() + "x" * 10_000)),
+        "segment": ask("POST", f"{url}/sendF", SEGMENT.replace(b"552", b"553" + unique)),
+        "state": ask("PUT", f"{url}/state/s{unique.decode()}", {"pad": "x" * 5000}),
+    }
+
+
+def read_each(url, digest):
+    """Check that every kind of read answers."""
+    assert ask("GET", f"{url}/blobs/sha256/{digest}").body == BLOB
+    for path in ("/stat", "/dstat", "/dumpF", "/dumpLogF", "/ledger/head", "/ledger?after=0"):
+        assert ask("GET", url + path).status == 200, path
+    assert ask("GET", f"{url}/state/before").json == {"at": 1}
+    assert ask("GET", f"{url}/livez").status == 200
+
+
+def prepare(url):
+    """Write one of each kind; return the digest of the blob."""
+    assert ask("POST", f"{url}/blobs", BLOB).status == 201
+    assert ask("PUT", f"{url}/state/before", {"at": 1}).status == 201
+    assert ask("POST", f"{url}/sendF", SEGMENT).status == 201
+    assert ask("POST", f"{url}/ledger", note()).status == 201
+    return sha256(BLOB)
+
+
+def test_on_a_full_volume_writes_say_507_reads_go_on_and_space_mends_it(disk):
+    """Nothing acknowledged is lost, nothing half-written is seen, and no restart is needed."""
+    url, oracle = disk.running.url, VolumeOracle(disk.volume)
+    digest = prepare(url)
+    before = ask("GET", f"{url}/stat").json
+    disk.fill()
+    for kind, answer in write_each(url, b"1").items():
+        assert answer.status == 507, (kind, answer)
+        assert answer.json["code"], kind
+        assert answer.json["detail"], kind
+    assert ask("POST", f"{url}/sendF", SEGMENT + b" ").json["code"] == "ERRIO"
+    read_each(url, digest)
+    assert ask("GET", f"{url}/stat").json == before
+    assert ask("GET", f"{url}/readyz").status == 503
+    oracle.check()
+    disk.free()
+    for kind, answer in write_each(url, b"2").items():
+        assert answer.status == 201, (kind, answer)
+    eventually(lambda: ask("GET", f"{url}/readyz").status == 200)
+    assert ask("GET", f"{url}/stat").json["n_itm"] == before["n_itm"] + 1
+    assert disk.running.stop() == 0
+    oracle.check_again()
+
+
+def test_a_full_volume_can_be_started_on_and_read(disk):
+    """Restarted on a full volume, the databuffer serves what it has; freed, it writes."""
+    url, oracle = disk.running.url, VolumeOracle(disk.volume)
+    digest = prepare(url)
+    disk.fill()
+    disk.running.kill()
+    disk.running.restart()
+    read_each(url, digest)
+    for kind, answer in write_each(url, b"3").items():
+        assert answer.status == 507, (kind, answer)
+    disk.free()
+    for kind, answer in write_each(url, b"4").items():
+        assert answer.status == 201, (kind, answer)
+    assert disk.running.stop() == 0
+    oracle.check()
+
+
+def test_a_freeze_and_a_cleaning_that_find_no_space_change_nothing_or_all(disk):
+    """Whatever /upddsc and /cleanall answer on a full volume, ledger and files agree afterwards."""
+    url, oracle = disk.running.url, VolumeOracle(disk.volume)
+    prepare(url)
+    disk.fill()
+    for _ in range(3):
+        frozen = ask("POST", f"{url}/upddsc", {"user": "u" * 150, "token": "t"})
+        assert frozen.status in {201, 507}, frozen
+        cleaned = ask("POST", f"{url}/cleanall")
+        assert cleaned.status in {201, 507}, cleaned
+    ask("POST", f"{url}/upddsc", {"user": "last", "token": "t"})
+    disk.free()
+    disk.running.kill()
+    disk.running.restart()
+    oracle.check()
+    assert ask("POST", f"{url}/cleanall").status == 201
+    assert ask("POST", f"{url}/sendF", SEGMENT).status == 201
+    assert disk.running.stop() == 0
+    oracle.check()
+
+
+def test_filled_up_by_its_own_load_it_keeps_all_it_acknowledged(disk):
+    """Space ends in the midst of every kind of write at once; each is refused whole or kept."""
+    url, oracle = disk.running.url, VolumeOracle(disk.volume)
+    load = BufferLoad(url, seeded(7))
+
+    async def fill_then_kill():
+        await asyncio.sleep(0.5)
+        disk.fill()
+        await asyncio.sleep(0.7)
+        disk.running.kill()
+
+    asyncio.run(load.run(fill_then_kill))
+    assert load.surprises
+    assert {text for text in load.surprises if ": 507 " not in text} == set()
+    disk.free()
+    disk.running.restart()
+    read_ledger = oracle.check()
+    for lsn, data in load.entries.items():
+        assert read_ledger[lsn - 1]["data"] == data
+    for stored in load.segments:
+        assert read_ledger[stored.lsn - 1]["data"]["name"] == stored.name
+    assert {digest: oracle.blobs.get(digest) for digest in load.blobs} == load.blobs
+
+
+def test_counters_and_files_catch_up_when_space_is_freed(disk):
+    """Segments taken in just before the volume filled are in data/ and log once there is space."""
+    url, oracle = disk.running.url, VolumeOracle(disk.volume)
+    prepare(url)
+
+    async def stream_while_it_fills():
+        async with client_session() as session:
+            for _ in range(5):
+                sends = [
+                    asyncio.create_task(
+                        post_json(session, f"{url}/sendF", {"h": [1e-21] * 100, "t": [n, 0.5]})
+                    )
+                    for n in range(16)
+                ]
+                await asyncio.wait(sends, return_when=asyncio.FIRST_COMPLETED)
+                disk.fill()
+                assert {answer.status for answer in await asyncio.gather(*sends)} <= {201, 507}
+                disk.free()
+
+    asyncio.run(stream_while_it_fills())
+    assert ask("POST", f"{url}/sendF", SEGMENT).status == 201
+
+    def agrees():
+        with contextlib.suppress(AssertionError, FileNotFoundError):
+            VolumeOracle(disk.volume).check()
+            return True
+        return False
+
+    eventually(agrees)
+    oracle.check()
+    assert ask("GET", f"{url}/stat").json["n_itm"] == len(oracle.buffer.segments)
+
+
+# Read-only -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Make the folder unwritable, by whichever means this machine permits."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        try:
+            yield
+        finally:
+            folder.chmod(0o755)
+        return
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("as root, and mounting is not permitted: nothing is unwritable")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_volume_that_cannot_be_written_is_refused_in_one_line(tmp_path):
+    """It says so at the start, and not at the first write."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    with read_only(folder):
+        status, printed = databuffer_at(tmp_path, VOLUME_ROOT=str(folder)).refusal()
+    assert status != 0
+    assert len(printed) == 1, printed
+    assert printed[0].startswith("databuffer: cannot start: ")
+    assert str(folder) in printed[0]
+
+
+def test_a_volume_turned_read_only_is_refused_and_left_as_it_is(tmp_path):
+    """A volume with data, mounted read-only, is refused in one line too."""
+    databuffer = databuffer_at(tmp_path)
+    databuffer.start()
+    assert ask("POST", f"{databuffer.url}/sendF", SEGMENT).status == 201
+    assert databuffer.stop() == 0
+    volume = tmp_path / "volume"
+    if os.geteuid() != 0:
+        pytest.skip("remounting needs root")
+    bind = ["mount", "--bind", str(volume), str(volume)]
+    if subprocess.run(bind, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting is not permitted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(volume)], check=True)
+        status, printed = databuffer.refusal()
+    finally:
+        subprocess.run(["umount", str(volume)], check=True)
+    assert status != 0
+    assert len(printed) == 1, printed
+    assert printed[0].startswith("databuffer: cannot start: ")
+    VolumeOracle(volume).check()

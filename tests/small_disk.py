@@ -1,0 +1,96 @@
+"""A databuffer whose disk can be filled and freed: a real small file system, or an injected ENOSPC.
+
+Run as a program it is the databuffer with the calls that write to files replaced: they fail as on
+a full volume as long as the file named by SMALL_DISK_FULL exists. That stands in where a test may
+not mount, and runs everywhere so that it keeps working.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import runpy
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from servers import databuffer_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers import Running
+
+SIZE = 64 << 20
+
+
+@dataclass
+class SmallDisk:
+    """A databuffer on a disk that a test may fill up and free again."""
+
+    running: Running
+    volume: Path
+    fill: Callable[[], None]
+    free: Callable[[], None]
+
+
+@contextlib.contextmanager
+def mounted(folder: Path) -> Iterator[SmallDisk | None]:
+    """Mount a file system of 64 MiB for the volume; give None where that is not permitted."""
+    point = folder / "small"
+    point.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(point)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        yield None
+        return
+    ballast = point / "ballast"
+
+    def fill() -> None:
+        with ballast.open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while file.write(bytes(size)):
+                        pass
+
+    try:
+        running = databuffer_at(folder, VOLUME_ROOT=str(point / "volume"))
+        yield SmallDisk(running, point / "volume", fill, ballast.unlink)
+    finally:
+        subprocess.run(["umount", "--lazy", str(point)], check=True)
+
+
+@contextlib.contextmanager
+def injected(folder: Path) -> Iterator[SmallDisk]:
+    """Let writes fail as on a full volume."""
+    full = folder / "full"
+    running = databuffer_at(folder, SMALL_DISK_FULL=str(full))
+    running.command = [sys.executable, __file__]
+    yield SmallDisk(running, folder / "volume", full.touch, full.unlink)
+
+
+def _inject(full: Path) -> None:
+    """Replace the calls that take space on a disk."""
+
+    def refuse(descriptor: int) -> None:
+        if full.exists() and descriptor > 2 and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+        def write(descriptor: int, *rest: Any) -> Any:
+            refuse(descriptor)
+            return call(descriptor, *rest)
+
+        return write
+
+    for name in ("write", "writev", "pwrite", "pwritev", "posix_fallocate"):
+        setattr(os, name, guarded(getattr(os, name)))
+
+
+if __name__ == "__main__":
+    _inject(Path(os.environ["SMALL_DISK_FULL"]))
+    sys.path[0] = str(Path.cwd())
+    runpy.run_module("databuffer", run_name="__main__", alter_sys=True)
