@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:+~-]{0,199}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class _Name(str):
@@ -50,6 +52,33 @@ class TagName(_Name):
 
     __slots__ = ()
     field = "tag"
+
+
+@dataclass(frozen=True, slots=True)
+class TagRef:
+    """How a reader names a tag: as it is now, or by the fingerprint of its frozen content.
+
+    >>> TagRef.parse("stream").fingerprint is None
+    True
+    """
+
+    name: TagName
+    fingerprint: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> TagRef:
+        """Read `TAG` or `TAG@<64 hexadecimal digits>`.
+
+        Raises:
+            BadName: if it is neither.
+        """
+        name, at, fingerprint = text.partition("@")
+        if at and not _FINGERPRINT.fullmatch(fingerprint):
+            raise BadName(TagName.field, "what follows @ must be a fingerprint of 64 hex digits")
+        return cls(TagName.parse(name), fingerprint or None)
+
+    def __str__(self) -> str:
+        return self.name if self.fingerprint is None else f"{self.name}@{self.fingerprint}"
 
 
 class PayloadTypeName(_Name):

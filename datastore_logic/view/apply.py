@@ -193,9 +193,10 @@ def _buffer_cleaned(context: Context, entry: Entry, _event: BufferCleaned) -> No
         return
     if not _is_frozen(context, tag_id):
         _freeze(context, entry, tag_id, tag_fingerprint(view, tag_id))
+    # Its LSN stays the one that froze it: the content is not touched by the new name.
     view.execute(
-        "UPDATE global_tag SET name = ?, updated = ?, lsn = ? WHERE id = ?",
-        (_archive_name(context, entry), entry.time, entry.lsn, tag_id),
+        "UPDATE global_tag SET name = ?, updated = ? WHERE id = ?",
+        (_archive_name(context, entry), entry.time, tag_id),
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from datastore_logic.domain.moment import Interval
+    from datastore_logic.domain.tags import TagRef
     from datastore_logic.domain.timeline import Row
     from datastore_logic.view.database import Snapshot
 
@@ -93,6 +94,26 @@ def find_tag(snapshot: Snapshot, name: str) -> TagRow:
     found = snapshot.connection.execute(f"{_TAG} WHERE name = ?", (name,)).fetchone()
     if found is None:
         raise NotFound("tag", name)
+    return _tag_row(found)
+
+
+def find_ref(snapshot: Snapshot, ref: TagRef) -> TagRow:
+    """Return the tag a reader names, by its fingerprint if that is given.
+
+    The streaming buffer's tag is renamed when the buffer is cleaned, yet its content keeps
+    answering to the name it was frozen under.
+
+    Raises:
+        NotFound: no such tag, or it never had that fingerprint.
+    """
+    if ref.fingerprint is None:
+        return find_tag(snapshot, ref.name)
+    found = snapshot.connection.execute(
+        f"{_TAG} WHERE fingerprint = ? AND (name = ? OR (streamed AND ? = ?)) ORDER BY id LIMIT 1",
+        (ref.fingerprint, ref.name, ref.name, snapshot.position.stream_tag),
+    ).fetchone()
+    if found is None:
+        raise NotFound("tag", str(ref))
     return _tag_row(found)
 
 

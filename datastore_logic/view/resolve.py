@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain.moment import Interval, Moment
 from datastore_logic.errors import NotFound
-from datastore_logic.view.browse import find_tag
+from datastore_logic.view.browse import find_ref
 from datastore_logic.view.rows import row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from datastore_logic.domain.tags import PayloadTypeName, TagName
+    from datastore_logic.domain.tags import PayloadTypeName, TagRef
     from datastore_logic.domain.timeline import Row
     from datastore_logic.view.browse import TagRow
     from datastore_logic.view.database import Snapshot
@@ -50,9 +50,11 @@ ORDER BY start_major, start_minor LIMIT 1
 class Resolution:
     """The payloads that hold at `moment`, by type, and the types that have a gap there.
 
-    The same answer holds for every moment of `holds`.
+    The same answer holds for every moment of `holds`. `lsn` is what it reflects: all of the
+    view, or just what was frozen where `ref` names a fingerprint; that answer never changes.
     """
 
+    ref: TagRef
     tag: TagRow
     lsn: int
     moment: Moment
@@ -62,20 +64,21 @@ class Resolution:
 
 
 def resolve(
-    snapshot: Snapshot, name: TagName, moment: Moment, only: PayloadTypeName | None = None
+    snapshot: Snapshot, ref: TagRef, moment: Moment, only: PayloadTypeName | None = None
 ) -> Resolution:
     """Return what holds at `moment` in the tag, of one payload type or of all.
 
     Raises:
         NotFound: no such tag, or it has no list of the type `only`.
     """
-    tag = find_tag(snapshot, name)
+    tag = find_ref(snapshot, ref)
     found = sorted(_spans(snapshot, tag.id, moment, only), key=itemgetter(0))
     if only is not None and not found:
-        raise NotFound("payload_type", f"{only} in global tag {name}")
+        raise NotFound("payload_type", f"{only} in global tag {ref}")
     return Resolution(
+        ref,
         tag,
-        snapshot.lsn,
+        snapshot.lsn if ref.fingerprint is None else tag.lsn,
         moment,
         _common(span for _, span, _ in found),
         tuple((kind, iov) for kind, _, iov in found if iov is not None),

@@ -51,6 +51,8 @@ CREATE TABLE global_tag (
     iov_count INTEGER NOT NULL DEFAULT 0
 );
 
+CREATE INDEX global_tag_by_fingerprint ON global_tag (fingerprint) WHERE fingerprint IS NOT NULL;
+
 CREATE TABLE payload_type (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,

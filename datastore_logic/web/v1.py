@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Blueprint, Response, request, url_for
 
 from datastore_logic.buffer_client import Answer, refusal
-from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagState
+from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagRef, TagState
 from datastore_logic.services import tags
 from datastore_logic.view import browse
 from datastore_logic.view.resolve import resolve
@@ -51,7 +51,7 @@ def blueprint(tier: Tier) -> Blueprint:
     @routes.get("/global-tags/<name>")
     def show_tag(name: str) -> Response:
         with tier.reading(wire.min_lsn()) as snapshot:
-            tag = browse.find_tag(snapshot, TagName.parse(name))
+            tag = browse.find_ref(snapshot, TagRef.parse(name))
             rows = [_list(held) for held in browse.lists(snapshot, tag.id)]
             return wire.revalidated({**_tag(tag), "payload_lists": rows}, snapshot, tag.lsn)
 
@@ -60,8 +60,11 @@ def blueprint(tier: Tier) -> Blueprint:
         kind = request.args.get("type")
         only = None if kind is None else PayloadTypeName.parse(kind)
         moment = wire.moment()
+        ref = TagRef.parse(name)
         with tier.reading(wire.min_lsn()) as snapshot:
-            found = resolve(snapshot, TagName.parse(name), moment, only)
+            found = resolve(snapshot, ref, moment, only)
+            if ref.fingerprint is not None:
+                return wire.immutable(_resolution(found), snapshot, ref.fingerprint)
             return wire.revalidated(_resolution(found), snapshot, found.tag.lsn)
 
     @routes.post("/global-tags/<name>/freeze")
@@ -134,7 +137,7 @@ def _list(held: ListRow) -> dict[str, Any]:
 def _resolution(found: Resolution) -> dict[str, Any]:
     holds = found.holds
     return {
-        "tag": found.tag.name,
+        "tag": found.ref.name,
         "state": found.tag.state,
         "fingerprint": found.tag.fingerprint,
         "lsn": found.lsn,

@@ -146,10 +146,18 @@ def plain(content: str | bytes, status: int = 200, *, lsn: int | None = None) ->
 
 def revalidated(content: object, snapshot: Snapshot, tag_lsn: int) -> Response:
     """Return JSON that holds until the tag is touched again; 304 to who has it already."""
-    position = snapshot.position
-    response = answer(content, lsn=snapshot.lsn, away=not position.reachable)
-    response.set_etag(f"{position.ledger[:12]}-{tag_lsn}", weak=True)
-    response.headers["Cache-Control"] = "no-cache"
+    return _cached(content, snapshot, f"{snapshot.position.ledger[:12]}-{tag_lsn}", "no-cache")
+
+
+def immutable(content: object, snapshot: Snapshot, fingerprint: str) -> Response:
+    """Return JSON about frozen content named by its fingerprint: it holds for ever."""
+    return _cached(content, snapshot, fingerprint, "public, max-age=31536000, immutable")
+
+
+def _cached(content: object, snapshot: Snapshot, etag: str, cache_control: str) -> Response:
+    response = answer(content, lsn=snapshot.lsn, away=not snapshot.position.reachable)
+    response.set_etag(etag, weak=True)
+    response.headers["Cache-Control"] = cache_control
     response.make_conditional(request)
     return response
 

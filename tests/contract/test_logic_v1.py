@@ -55,6 +55,33 @@ def test_an_answer_revalidates_until_the_tag_is_touched(both):
     assert both.ask("GET", url, If_None_Match=first.headers["ETag"]).status == 200
 
 
+def test_a_fingerprint_names_frozen_content_for_ever(both):
+    """`TAG@<fingerprint>` answers the same bytes, cacheable for ever, after a clean as well."""
+    both.post("/stream", '{"h":[1,2],"t":[100,1]}')
+    mark = both.post("/api/v1/global-tags/stream/freeze").json()["fingerprint"]
+    url = f"/api/v1/global-tags/stream@{mark}/payloads?major=101"
+    frozen = both.ask("GET", url)
+    assert frozen.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    both.post("/flushbuf")
+    both.post("/stream", '{"h":[3,4],"t":[100,1]}')
+    assert both.ask("GET", url).data == frozen.data
+    assert (
+        frozen.json()["payloads"]
+        != both.get("/api/v1/global-tags/stream/payloads?major=101")["payloads"]
+    )
+    assert both.ask("GET", url, If_None_Match=frozen.headers["ETag"]).status == 304
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [(f"stream@{'0' * 64}", 404), (f"made@{'0' * 64}", 404), ("stream@12", 400), ("a@b@c", 400)],
+)
+def test_no_other_content_answers_to_a_fingerprint(both, name, status):
+    """Unknown is 404, what is no fingerprint 400."""
+    for url in (f"/api/v1/global-tags/{name}", f"/api/v1/global-tags/{name}/payloads?major=1"):
+        assert both.ask("GET", url).status == status
+
+
 def test_a_payload_is_stored_once_and_read_in_parts(both):
     """201 then 200; ranges, HEAD and revalidation reach the databuffer and come back."""
     body = bytes(range(256)) * 40
