@@ -205,7 +205,7 @@ def freeze(
     terminal, client, who = _terminal(), _client(url), user or _settings().user
     if tag is not None:
         frozen = client.freeze_tag(tag, who, token)
-        said = f"{frozen.tag} is frozen, fingerprint {frozen.fingerprint}"
+        said = f"{frozen.tag} is frozen, for ever {frozen.tag}@{frozen.fingerprint}"
         terminal.say(show.as_json(frozen) if as_json else said)
         return
     asked = client.ask_freeze(who, token)

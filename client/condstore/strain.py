@@ -28,8 +28,7 @@ Foreign: TypeAlias = Any  # what h5py, numpy and the frame libraries give: they 
 
 DEMO_FILE: Final = "testing/data/HLV-HW100916-968654552-1.hdf"
 DEFAULT_TYPE: Final = "strain"
-INSTALL_HDF5: Final = "pip install 'condstore[demo]'"
-INSTALL_GWF: Final = "pip install gwframe"
+INSTALL: Final = "pip install 'condstore[demo]'"
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _GWF_MAGIC = b"IGWD"
@@ -80,14 +79,14 @@ def demo_file() -> Path:
     for folder in (found.submodule_search_locations if found else None) or ():
         if (path := Path(folder) / DEMO_FILE).is_file():
             return path
-    raise UnreadableFile(f"the demo reads gwpy's own test data; install it with {INSTALL_HDF5}")
+    raise UnreadableFile(f"the demo reads gwpy's own test data; install it with {INSTALL}")
 
 
 # -- HDF5 ----------------------------------------------------------------------------------------
 
 
 def _read_hdf5(path: Path) -> tuple[Series, ...]:
-    h5py = _import("h5py", f"{path} is an HDF5 file; to read it: {INSTALL_HDF5}")
+    h5py = _import("h5py", f"{path} is an HDF5 file; to read it: {INSTALL}")
     with h5py.File(path, "r") as file:
         found = tuple(_hdf5_series(path, file))
     if not found:
@@ -144,33 +143,16 @@ def _text(value: Foreign) -> str:
 
 
 def _read_gwf(path: Path) -> tuple[Series, ...]:
-    for reader in (_read_gwf_with_gwframe, _read_gwf_with_gwpy):
-        try:
-            return reader(path)
-        except ImportError:
-            continue
-        except (RuntimeError, ValueError) as error:
-            raise UnreadableFile(f"{path}: {error}") from error
-    raise UnreadableFile(f"{path} is a GWF frame file; to read it: {INSTALL_GWF}")
-
-
-def _read_gwf_with_gwframe(path: Path) -> tuple[Series, ...]:
-    gwframe = importlib.import_module("gwframe")
+    try:
+        gwframe = importlib.import_module("gwframe")
+        channels = gwframe.read(str(path))
+    except ImportError:
+        raise UnreadableFile(f"{path} is a GWF frame file; to read it: {INSTALL}") from None
+    except (RuntimeError, ValueError) as error:
+        raise UnreadableFile(f"{path}: {error}") from error
     return tuple(
         _series(path, name, series.start, series.dt, series.array)
-        for name, series in gwframe.read(str(path)).items()
-    )
-
-
-def _read_gwf_with_gwpy(path: Path) -> tuple[Series, ...]:
-    """Read through gwpy, which needs a frame library of its own (lalsuite, framecpp)."""
-    frames = importlib.import_module("gwpy.io.gwf")
-    names = list(frames.iter_channel_names(str(path)))
-    series = importlib.import_module("gwpy.timeseries").TimeSeriesDict.read(
-        str(path), names, format="gwf"
-    )
-    return tuple(
-        _series(path, name, one.x0.value, one.dx.value, one.value) for name, one in series.items()
+        for name, series in channels.items()
     )
 
 

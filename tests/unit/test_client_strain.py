@@ -111,15 +111,17 @@ def test_bad_text_is_refused_with_its_line(tmp_path, text, message):
         strain.read(path)
 
 
-def test_gwf_is_read_or_says_what_to_install(monkeypatch):
-    """With a frame library the same three channels; without one, one line that names it."""
-    frame = DEMO.with_suffix(".gwf")
-    try:
-        found = strain.read(frame)
-    except UnreadableFile as refusal:
-        assert str(refusal).endswith("to read it: pip install gwframe")  # noqa: PT017
-    else:
-        assert found == strain.read(DEMO)
+def test_gwf_has_the_same_channels_as_hdf5():
+    """The frame file beside the HDF5 file holds the same three series, to the last bit."""
+    assert strain.read(DEMO.with_suffix(".gwf")) == strain.read(DEMO)
+
+
+def test_a_broken_frame_file_is_one_line(tmp_path):
+    """A file that only begins as a frame is refused by its path."""
+    path = tmp_path / "broken.gwf"
+    path.write_bytes(DEMO.with_suffix(".gwf").read_bytes()[:1000])
+    with pytest.raises(UnreadableFile, match=r"broken\.gwf: "):
+        strain.read(path)
 
 
 def test_a_missing_file_is_one_line():
