@@ -27,11 +27,11 @@ _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EIN
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    folder = Folder(path)
     try:
-        os.fsync(descriptor)
+        folder.sync()
     finally:
-        os.close(descriptor)
+        folder.close()
 
 
 def make_directory(path: Path) -> None:
@@ -96,6 +96,28 @@ def append_line(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
+class Folder:
+    """An open directory, to give files names in it and to make those durable."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def link(self, source: Path | str, name: str) -> None:
+        """Give a file a name here too; raise `FileExistsError` if it is taken."""
+        # Only given a directory descriptor does os.link follow a symbolic link in /proc.
+        os.link(source, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def sync(self) -> None:
+        """Make the names durable."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Let go; closing twice is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
 class Upload:
     """A file being written, visible nowhere until `publish`; one call at a time."""
 
@@ -119,21 +141,16 @@ class Upload:
         """Make the bytes durable, still under no name."""
         os.fdatasync(self._descriptor)
 
-    def publish(self, target: Path) -> bool:
-        """Make the bytes durable, then visible under a name if it is free; say whether it was.
+    def publish(self, folder: Folder, name: str) -> bool:
+        """Make the bytes visible under a name if it is free; say whether it was.
 
-        The name is durable only when its directory is synced.
+        They must be synced before; the name is durable only when its folder is.
         """
-        self.sync()
         source = self._temporary or f"/proc/self/fd/{self._descriptor}"
-        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            # Only given a directory descriptor does os.link follow the symbolic link in /proc.
-            os.link(source, target.name, src_dir_fd=directory, dst_dir_fd=directory)
+            folder.link(source, name)
         except FileExistsError:
             return False
-        finally:
-            os.close(directory)
         return True
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Blobs as files: `sha256/ab/cd/<hex>`, published by link, never written in place.
 
-A small blob is one call into the pool. A large one is written and hashed a chunk a call while the
-next chunk is being received, and appears only when it is complete and durable.
+Small blobs that come at once share a call into the pool. A large one is written and hashed a chunk
+a call while the next chunk is being received. Either appears only when it is complete and durable.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from databuffer.errors import DigestMismatch, StorageFailed, Unknown
+from databuffer.errors import DatabufferError, DigestMismatch, StorageFailed, Unknown, from_os_error
 from databuffer.names import Digest
 from databuffer.store import atomic
 from databuffer.store.protocols import Stored
+from databuffer.store.shelves import Shelves
+from databuffer.store.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from databuffer.store.disk import Disk
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 SMALL = 1 << 20
 _WRITEBACK = 64 << 20
+_LANES = 4
+_TOGETHER = 1 << 18
 
 
 class VolumeBlob:
@@ -66,13 +73,30 @@ class VolumeBlob:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+@dataclass(slots=True)
+class _Put:
+    """A small blob on its way: each stage adds to it, unless an earlier one failed."""
+
+    content: bytes
+    expected: Digest | None
+    digest: Digest = field(init=False)
+    folder: atomic.Folder = field(init=False)
+    upload: atomic.Upload = field(init=False)
+    created: bool = False
+    failure: DatabufferError | None = None
+
+    def outcome(self) -> Stored | DatabufferError:
+        return self.failure or Stored(self.digest, len(self.content), self.created)
+
+
 class VolumeBlobs:
     """A `BlobStore` in a directory. `prepare` first; it sweeps what a killed process left."""
 
     def __init__(self, root: Path, disk: Disk) -> None:
         self._root, self._disk = root, disk
         self._base = root / "sha256"
-        self._durable: set[Path] = set()
+        self._shelves = Shelves(self._base)
+        self._small = Together(disk, self._put_all, _LANES, _TOGETHER)
 
     def prepare(self) -> None:
         """Make the directories and sweep temporary files."""
@@ -80,8 +104,8 @@ class VolumeBlobs:
         atomic.make_directory(self._base)
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
-        """Keep these bytes: one call into the pool."""
-        return await self._disk.run(self._put, content, expected)
+        """Keep these bytes, together with others that come at the same time."""
+        return await self._small.do(_Put(content, expected), len(content))
 
     async def put_stream(
         self, chunks: AsyncIterator[bytes], expected: Digest | None = None
@@ -93,7 +117,7 @@ class VolumeBlobs:
             async for chunk in chunks:
                 if writing is not None:
                     await writing
-                writing = asyncio.ensure_future(self._disk.run(_write, upload, chunk))
+                writing = asyncio.ensure_future(self._disk.run(_write_chunk, upload, chunk))
             if writing is not None:
                 await writing
             return await self._disk.run(self._finish, upload, expected)
@@ -110,80 +134,82 @@ class VolumeBlobs:
         """Open the blob; a small one is read in the same call."""
         return await self._disk.run(self._open, digest)
 
-    def _path(self, digest: Digest) -> Path:
-        name = digest.hex
-        return self._base / name[:2] / name[2:4] / name
+    def _put_all(self, puts: Sequence[_Put]) -> list[Stored | DatabufferError]:
+        """Take all through one stage before the next: the first sync then does most for them."""
+        with ExitStack() as opened:
+            write = partial(self._write, opened)
+            for stage in (write, self._sync, self._publish, self._settle):
+                for put in puts:
+                    _attempt(stage, put)
+        return [put.outcome() for put in puts]
 
-    def _put(self, content: bytes, expected: Digest | None) -> Stored:
-        digest = _checked(Digest.of(content), expected)
-        target = self._path(digest)
-        if (there := _content(target, len(content))) is not None:
-            if there != content:
-                atomic.replace(target, content)
-                _log.error("blob %s was damaged on disk and is mended", digest)
-            self._settle(target)
-            return Stored(digest, len(content), created=False)
-        upload = atomic.Upload(self._root)
-        try:
-            upload.write(content, hashed=False)
-            return Stored(digest, len(content), created=self._publish(upload, target))
-        finally:
-            upload.close()
+    def _write(self, opened: ExitStack, put: _Put) -> None:
+        put.digest = _checked(Digest.of(put.content), put.expected)
+        put.folder = self._shelves.open(put.digest)
+        opened.callback(put.folder.close)
+        put.upload = atomic.Upload(self._root)
+        opened.callback(put.upload.close)
+        put.upload.write(put.content, hashed=False)
+
+    def _sync(self, put: _Put) -> None:
+        put.upload.sync()
+
+    def _publish(self, put: _Put) -> None:
+        put.created = put.upload.publish(put.folder, put.digest.hex)
+        if not put.created:
+            self._mend(put.digest, put.content)
+
+    def _settle(self, put: _Put) -> None:
+        self._shelves.settle(put.digest, put.folder)
+
+    def _mend(self, digest: Digest, content: bytes) -> None:
+        path = self._shelves.path(digest)
+        if path.read_bytes() != content:
+            atomic.replace(path, content)
+            _log.error("blob %s was damaged on disk and is mended", digest)
 
     def _finish(self, upload: atomic.Upload, expected: Digest | None) -> Stored:
         digest = _checked(Digest("sha256:" + upload.hexdigest()), expected)
-        target = self._path(digest)
-        created = self._publish(upload, target)
-        if not created and target.stat().st_size != upload.size:
+        upload.sync()
+        folder = self._shelves.open(digest)
+        try:
+            created = upload.publish(folder, digest.hex)
+            self._shelves.settle(digest, folder)
+        finally:
+            folder.close()
+        if not created and self._shelves.path(digest).stat().st_size != upload.size:
             raise StorageFailed(f"blob {digest} is damaged on disk")
         return Stored(digest, upload.size, created)
 
-    def _publish(self, upload: atomic.Upload, target: Path) -> bool:
-        if target.parent not in self._durable:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        created = upload.publish(target)
-        self._settle(target)
-        return created
-
-    def _settle(self, target: Path) -> None:
-        """Make the blob's name durable, and the directories above it, those once a process.
-
-        Last, because on a journaled file system the sync of the file has then done most of it.
-        Also when the name existed: who made it may not have come this far yet.
-        """
-        atomic.sync_directory(target.parent)
-        if target.parent not in self._durable:
-            atomic.sync_directory(target.parent.parent)
-            atomic.sync_directory(self._base)
-            self._durable.add(target.parent)
-
     def _size(self, digest: Digest) -> int:
         try:
-            return self._path(digest).stat().st_size
+            return self._shelves.path(digest).stat().st_size
         except FileNotFoundError:
             raise Unknown(f"no blob {digest}") from None
 
     def _open(self, digest: Digest) -> VolumeBlob:
         try:
-            return VolumeBlob(self._disk, self._path(digest))
+            return VolumeBlob(self._disk, self._shelves.path(digest))
         except FileNotFoundError:
             raise Unknown(f"no blob {digest}") from None
 
 
-def _write(upload: atomic.Upload, chunk: bytes) -> None:
+def _attempt(stage: Callable[[_Put], None], put: _Put) -> None:
+    """Do one stage of one blob; what fails is this blob's own failure."""
+    if put.failure is None:
+        try:
+            stage(put)
+        except DatabufferError as error:
+            put.failure = error
+        except OSError as error:
+            put.failure = from_os_error(error)
+
+
+def _write_chunk(upload: atomic.Upload, chunk: bytes) -> None:
     before = upload.size // _WRITEBACK
     upload.write(chunk)
     if upload.size // _WRITEBACK != before:
         upload.sync()  # the last sync of a large blob then has less to write
-
-
-def _content(path: Path, size: int) -> bytes | None:
-    """Read what should have this size; a byte more if it is longer. None: it is not there."""
-    try:
-        with path.open("rb") as file:
-            return file.read(size + 1)
-    except FileNotFoundError:
-        return None
 
 
 def _checked(digest: Digest, expected: Digest | None) -> Digest:

@@ -210,7 +210,7 @@ def test_without_unnamed_files_uploads_use_temporary_names(tmp_path, monkeypatch
     upload = atomic.Upload(tmp_path)
     upload.write(b"content")
     assert [path.name.startswith(".tmp-") for path in tmp_path.iterdir()] == [True]
-    assert upload.publish(tmp_path / "name")
+    assert upload.publish(atomic.Folder(tmp_path), "name")
     upload.close()
     assert [path.name for path in tmp_path.iterdir()] == ["name"]
     atomic.Upload(tmp_path)

@@ -1,0 +1,79 @@
+"""Calls that are cheaper together: whatever waits is done by one call into the pool.
+
+A call into the pool costs more than writing a small file: two wake-ups, and a fight for the
+interpreter at every system call. With a few such calls at once and many callers, each carries
+several. It knows nothing of what is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from databuffer.store.disk import Disk
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+class Together(Generic[Item, Outcome]):
+    """Does items in up to `lanes` calls at once, each of items that weigh about `most` together.
+
+    `act` gives an outcome or an exception for each item, in their order; what it raises itself goes
+    to all of them.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        act: Callable[[Sequence[Item]], Sequence[Outcome | BaseException]],
+        lanes: int,
+        most: int,
+    ) -> None:
+        self._disk, self._act, self._lanes, self._most = disk, act, lanes, most
+        self._waiting: deque[tuple[Item, int, asyncio.Future[Outcome]]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def do(self, item: Item, weight: int) -> Outcome:
+        """Return the item's outcome, or raise it. It is done even if the caller is cancelled."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, weight, future))
+        if len(self._running) < self._lanes:
+            lane = asyncio.create_task(self._run())
+            self._running.add(lane)
+            lane.add_done_callback(self._running.discard)
+        return await future
+
+    async def _run(self) -> None:
+        while self._waiting:
+            items, futures = self._take()
+            call = asyncio.create_task(self._disk.run(self._act, items))
+            await asyncio.wait([call])
+            failure = call.exception()
+            outcomes = [failure] * len(items) if failure is not None else call.result()
+            for future, outcome in zip(futures, outcomes, strict=True):
+                _resolve(future, outcome)
+
+    def _take(self) -> tuple[list[Item], list[asyncio.Future[Outcome]]]:
+        items: list[Item] = []
+        futures: list[asyncio.Future[Outcome]] = []
+        room = self._most
+        while self._waiting and room > 0:
+            item, weight, future = self._waiting.popleft()
+            room -= weight
+            items.append(item)
+            futures.append(future)
+        return items, futures
+
+
+def _resolve(future: asyncio.Future[Outcome], outcome: Outcome | BaseException) -> None:
+    if future.done():  # its caller was cancelled
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
