@@ -58,6 +58,12 @@ class BufferFiles:
             name = f"{wanted}-{number}"
         return name
 
+    def settle(self, names: Iterable[str]) -> None:
+        """Make `data/` durable: a start repairs the buffer's files, but not those in an archive."""
+        for name in names:
+            atomic.sync_file(self._data / name)
+        atomic.sync_directory(self._data)
+
     def put_away(self, archive: Archive, current: Collection[str]) -> None:
         """Make `data/` the archive, its log inside; harmless when that is done already.
 

@@ -117,6 +117,7 @@ class StreamingBuffer:
             if key is not None and (first := await self._first(key, CLEANED)):
                 return first.lsn
             await self._require_followed()
+            await self._disk.run(self._files.settle, list(self.state.files))
             name = await self._disk.run(self._files.free_archive_name, _archive_name())
             data = {"archive": name, **self.state.stat()}
             await self._append(CLEANED, data, user or NOBODY, (STATE_KEY, SEGMENTS_KEY), key)

@@ -34,6 +34,16 @@ def sync_directory(path: Path) -> None:
         folder.close()
 
 
+def sync_file(path: Path) -> None:
+    """Make the bytes of a file durable that was written without; one that is gone is no loss."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and its missing parents, each durable in its own parent."""
     if path.is_dir():
