@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from databuffer.errors import DatabufferError, DigestMismatch, StorageFailed, Unknown, from_os_error
 from databuffer.names import Digest
 from databuffer.store import atomic
+from databuffer.store.memory import MemoryBlob
 from databuffer.store.protocols import Stored
+from databuffer.store.recent import Recent
 from databuffer.store.shelves import Shelves
 from databuffer.store.together import Together
 
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from databuffer.store.disk import Disk
+    from databuffer.store.protocols import OpenBlob
 
 _log = logging.getLogger(__name__)
-SMALL = 1 << 20
+_SMALL = 128 << 10  # above, sending from the file costs less than reading it
+_KEPT = 16 << 20
 _WRITEBACK = 64 << 20
 _LANES = 4
 _TOGETHER = 1 << 18
@@ -42,7 +46,7 @@ class VolumeBlob:
         self._descriptor = os.open(path, os.O_RDONLY)
         try:
             self.size = os.fstat(self._descriptor).st_size
-            self.content = self._read(0, self.size) if self.size <= SMALL else None
+            self.content = self._read(0, self.size) if self.size <= _SMALL else None
         except BaseException:
             self.close()
             raise
@@ -96,6 +100,7 @@ class VolumeBlobs:
         self._root, self._disk = root, disk
         self._base = root / "sha256"
         self._shelves = Shelves(self._base)
+        self._recent = Recent(_KEPT, _SMALL)
         self._small = Together(disk, self._put_all, _LANES, _TOGETHER)
 
     def prepare(self) -> None:
@@ -130,9 +135,14 @@ class VolumeBlobs:
         """Say how long the blob is."""
         return await self._disk.run(self._size, digest)
 
-    async def open(self, digest: Digest) -> VolumeBlob:
-        """Open the blob; a small one is read in the same call."""
-        return await self._disk.run(self._open, digest)
+    async def open(self, digest: Digest) -> OpenBlob:
+        """Open the blob; a small one is read in the same call, and kept for the next."""
+        if (content := self._recent.get(digest)) is not None:
+            return MemoryBlob(content)
+        blob = await self._disk.run(self._open, digest)
+        if blob.content is not None:
+            self._recent.add(digest, blob.content)
+        return blob
 
     def _put_all(self, puts: Sequence[_Put]) -> list[Stored | DatabufferError]:
         """Take all through one stage before the next: the first sync then does most for them."""
