@@ -59,8 +59,10 @@ class BodyReader:
             self.complete = True
             return b""
         try:
-            async with asyncio.timeout(self._patience):
-                piece = await self._content.readany()
+            piece = self._content.read_nowait()  # what has come already needs no clock
+            if not piece:
+                async with asyncio.timeout(self._patience):
+                    piece = await self._content.readany()
         except TimeoutError:
             raise TooSlow(f"no byte for {self._patience:g} seconds") from None
         except RequestPayloadError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
@@ -25,6 +26,8 @@ _GIVEN = web.RequestKey("request_id", str)
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_PROCESS = secrets.token_hex(4)
+_serial = itertools.count(1)
 _log = logging.getLogger("databuffer.http")
 
 
@@ -33,7 +36,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     """Answer every failure in one form, and count."""
     started = time.perf_counter()
     given = request.headers.get(REQUEST_ID, "")
-    request_id = given if _SANE.fullmatch(given) else secrets.token_hex(8)
+    request_id = given if _SANE.fullmatch(given) else f"{_PROCESS}{next(_serial):08x}"
     request[_GIVEN] = request_id
     response = await _answered(request, handler, request_id)
     _count(request, response.status, time.perf_counter() - started)
