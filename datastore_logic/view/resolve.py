@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.domain.moment import Interval, Moment
+from datastore_logic.domain.moment import Interval, Moment, earlier_end
 from datastore_logic.errors import NotFound
 from datastore_logic.view.browse import find_ref
 from datastore_logic.view.rows import row
@@ -110,7 +110,7 @@ def _gap(snapshot: Snapshot, timeline_id: int, moment: Moment, last: Row | None)
 
 def _common(spans: Iterable[Interval]) -> Interval:
     """Return what all spans have in common: never nothing, for each contains the moment."""
-    common = Interval(BEGINNING)
+    start, end = BEGINNING, None
     for span in spans:
-        common = common & span or common
-    return common
+        start, end = max(start, span.start), earlier_end(end, span.end)
+    return Interval(start, end)

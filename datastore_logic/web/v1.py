@@ -88,7 +88,7 @@ def blueprint(tier: Tier) -> Blueprint:
     @routes.post("/payloads")
     def store() -> Response:
         blob = tier.buffer.store_blob(wire.chunks(), request.content_length)
-        told = {"digest": blob.digest, "size": blob.size, "href": _href(blob.digest)}
+        told = {"digest": blob.digest, "size": blob.size, "href": _href(_shelf(), blob.digest)}
         return wire.answer(told, 201 if blob.created else 200)
 
     @routes.get("/payloads/sha256/<hexdigits>", endpoint="payload")
@@ -135,7 +135,7 @@ def _list(held: ListRow) -> dict[str, Any]:
 
 
 def _resolution(found: Resolution) -> dict[str, Any]:
-    holds = found.holds
+    holds, shelf = found.holds, _shelf()
     return {
         "tag": found.ref.name,
         "state": found.tag.state,
@@ -144,12 +144,12 @@ def _resolution(found: Resolution) -> dict[str, Any]:
         "moment": found.moment.wire(),
         "since": holds.start.wire(),
         "until": holds.end and holds.end.wire(),
-        "payloads": [_payload(kind, iov) for kind, iov in found.payloads],
+        "payloads": [_payload(kind, iov, shelf) for kind, iov in found.payloads],
         "gaps": found.gaps,
     }
 
 
-def _payload(kind: str, iov: Row) -> dict[str, Any]:
+def _payload(kind: str, iov: Row, shelf: str) -> dict[str, Any]:
     payload, held = iov.payload, iov.interval
     return {
         "payload_type": kind,
@@ -159,9 +159,14 @@ def _payload(kind: str, iov: Row) -> dict[str, Any]:
         "size": payload.size,
         "start": held.start.wire(),
         "end": held.end and held.end.wire(),
-        "href": payload.digest and _href(payload.digest),
+        "href": payload.digest and _href(shelf, payload.digest),
     }
 
 
-def _href(digest: str) -> str:
-    return url_for("v1.payload", hexdigits=digest.removeprefix("sha256:"))
+def _shelf() -> str:
+    """Return where payloads are fetched: asked once an answer, it costs more than a look-up."""
+    return url_for("v1.payload", hexdigits="")
+
+
+def _href(shelf: str, digest: str) -> str:
+    return shelf + digest.removeprefix("sha256:")
