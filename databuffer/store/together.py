@@ -36,27 +36,36 @@ class Together(Generic[Item, Outcome]):
     ) -> None:
         self._disk, self._act, self._lanes, self._most = disk, act, lanes, most
         self._waiting: deque[tuple[Item, int, asyncio.Future[Outcome]]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop alone would let them be collected
 
     async def do(self, item: Item, weight: int) -> Outcome:
         """Return the item's outcome, or raise it. It is done even if the caller is cancelled."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, weight, future))
-        if len(self._running) < self._lanes:
-            lane = asyncio.create_task(self._run())
-            self._running.add(lane)
-            lane.add_done_callback(self._running.discard)
+        if self._busy < self._lanes:
+            self._busy += 1
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return await future
 
     async def _run(self) -> None:
-        while self._waiting:
-            items, futures = self._take()
-            call = asyncio.create_task(self._disk.run(self._act, items))
-            await asyncio.wait([call])
-            failure = call.exception()
-            outcomes = [failure] * len(items) if failure is not None else call.result()
-            for future, outcome in zip(futures, outcomes, strict=True):
-                _resolve(future, outcome)
+        try:
+            while self._waiting:
+                await self._call(*self._take())
+        finally:
+            # Here, not when the task is done: between the two an item could come, find all lanes
+            # busy, and wait for a lane that will never look again.
+            self._busy -= 1
+
+    async def _call(self, items: list[Item], futures: list[asyncio.Future[Outcome]]) -> None:
+        call = asyncio.create_task(self._disk.run(self._act, items))
+        await asyncio.wait([call])
+        failure = call.exception()
+        outcomes = [failure] * len(items) if failure is not None else call.result()
+        for future, outcome in zip(futures, outcomes, strict=True):
+            _resolve(future, outcome)
 
     def _take(self) -> tuple[list[Item], list[asyncio.Future[Outcome]]]:
         items: list[Item] = []

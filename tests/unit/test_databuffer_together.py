@@ -55,6 +55,13 @@ async def test_a_call_takes_no_more_than_it_may(disk):
     assert calls == [2, 2, 2]
 
 
+async def test_what_comes_as_the_last_lane_ends_is_done_too(disk):
+    """A caller that asks again the moment it is answered does not wait for ever."""
+    together = Together(disk, list, lanes=1, most=100)
+    async with asyncio.timeout(30):
+        assert [await together.do(item, 1) for item in range(100)] == list(range(100))
+
+
 async def test_a_failure_is_the_own_of_its_item(disk):
     """One item's exception reaches its caller and no other."""
 
