@@ -58,13 +58,16 @@ def commit(
         And whatever `decide` raises.
     """
     idempotency_key = key or f"{OWN_KEY}{secrets.token_hex(12)}"
+
+    def look(snapshot: Snapshot) -> Proposal | Committed:
+        snapshot.refuse_if_halted()
+        done = known_request(snapshot, key) if key else None
+        if done is not None:
+            return Committed(done, new=True)  # a repeat answers as the first did
+        return decide(snapshot)
+
     for _ in range(ATTEMPTS):
-        with tier.reading() as snapshot:
-            snapshot.refuse_if_halted()
-            done = known_request(snapshot, key) if key else None
-            if done is not None:
-                return Committed(done, new=True)  # a repeat answers as the first did
-            proposal = decide(snapshot)
+        proposal = tier.decided(look)
         if isinstance(proposal, Committed):
             return proposal
         try:

@@ -89,9 +89,12 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
         TagIsFrozen, LockedOverlap, BufferIsFrozen: it takes nothing there.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
     """
-    with tier.reading() as snapshot:  # before any byte is sent on
+
+    def refuse_early(snapshot: Snapshot) -> None:
         if not key or browse.known_request(snapshot, key) is None:
             _refuse_if_closed(tier, snapshot, tag)
+
+    tier.decided(refuse_early)  # before any byte is sent on
     blob = tier.buffer.store_blob(body, length)
     digest = Digest.parse(blob.digest)
     row = Row(interval, Payload(name or digest, None, digest, blob.size))

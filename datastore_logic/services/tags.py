@@ -74,11 +74,12 @@ def freeze_tag(
 
 
 def _freeze_stream(tier: Tier, name: TagName, user: str, token: str, key: str | None) -> Committed:
-    with tier.reading() as snapshot:
+    def look(snapshot: Snapshot) -> None:
         snapshot.refuse_if_halted()
-        tag = find_tag(snapshot, name)
-    if tag.state is TagState.FROZEN:
-        return Committed(tag.lsn, new=False)
+        find_tag(snapshot, name)
+
+    tier.decided(look)
+    # Whether it is frozen the databuffer knows: this view may not have heard of a cleaning yet.
     answer = tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key)
     if answer.status != 201:
         raise refusal(answer)

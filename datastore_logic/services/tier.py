@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from datastore_logic.errors import ViewBehind
+from datastore_logic.errors import NotFound, ViewBehind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from datastore_logic.buffer_client import BufferClient
     from datastore_logic.config import Config
     from datastore_logic.view.database import Database, Snapshot
     from datastore_logic.view.replica import Replica
+
+Decision = TypeVar("Decision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,22 @@ class Tier:
             self.catch_up(least_lsn)
         with self.database.snapshot() as snapshot:
             yield snapshot
+
+    def decided(self, decide: Callable[[Snapshot], Decision]) -> Decision:
+        """Decide on one consistent state, and again on the newest before saying there is no such.
+
+        Another replica may just have made what this one has not heard of.
+
+        Raises:
+            DatabufferError: the databuffer is away, so nobody knows whether there is.
+            And whatever `decide` raises.
+        """
+        try:
+            with self.reading() as snapshot:
+                return decide(snapshot)
+        except NotFound:
+            with self.reading(self.buffer.head().lsn) as snapshot:
+                return decide(snapshot)
 
     def see(self, lsn: int) -> None:
         """Wait until this pod shows the entry `lsn`, which the ledger already holds.

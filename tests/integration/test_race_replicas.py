@@ -203,6 +203,19 @@ def test_one_decision_sent_to_both_replicas_is_one_entry(pods):
     assert max(Counter(key for key in keys if key).values()) == 1
 
 
+def test_a_repeat_after_others_have_written_changes_nothing(pods):
+    """A late repeat answers as the first did, and does not win over what came in between."""
+    (tag,) = new_tags(pods, 1)
+    first, second = (Wish(tag, "Beam", (1, 0), (5, 0), body) for body in (b"first", b"second"))
+    key = f"late-{next(SERIAL)}"
+    told = insist(pods.urls, first.path, first.body, key)
+    last = insist(pods.urls, second.path, second.body, f"{key}-second")
+    for url in pods.urls:
+        again = insist([url], first.path, first.body, key)
+        assert (again.status, again.body, again.lsn) == (201, told.body, told.lsn)
+    check_agreement(pods, [tag], [first, second], {first.digest: told, second.digest: last})
+
+
 def test_one_segment_sent_to_both_replicas_is_one_file(pods):
     """A retried segment is stored once, whichever replica it comes through."""
     before = ask("GET", f"{pods.one.url}/bufstat").json["n_itm"]
