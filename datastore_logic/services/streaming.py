@@ -109,13 +109,11 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
 def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat | None:
     """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None."""
     _refuse_if_halted(tier)
-    told = orjson.loads(_expect(tier.buffer.stat()).body)
-    stat = Stat(told["n_itm"], told["buff_size"])
-    if stat.buff_size < tier.config.max_size:
+    if _stat(tier).buff_size < tier.config.max_size:
         return None
     answer = _expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
     tier.see(answer.lsn)
-    return stat
+    return _stat(tier)  # segments may have come in before the freeze
 
 
 def clean(tier: Tier, key: str | None) -> Answer:
@@ -128,6 +126,11 @@ def clean(tier: Tier, key: str | None) -> Answer:
 
 
 # ------------------------------------------------------------------------------------------------
+
+
+def _stat(tier: Tier) -> Stat:
+    told = orjson.loads(_expect(tier.buffer.stat()).body)
+    return Stat(told["n_itm"], told["buff_size"])
 
 
 def _decide_insert(
