@@ -76,6 +76,8 @@ class Follower:
                     greeted = True
                 self._note(reachable=True)
                 position = self._replica.pull(wait=POLL)
+                if not position.reachable:
+                    self._reachable = None  # the view was made anew and has to be told
             except (DatabufferError, ViewError, sqlite3.Error, OSError) as reason:
                 greeted = False
                 self._lost(reason)
