@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request, url_for
 
 from datastore_logic.buffer_client import Answer, refusal
 from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagRef, TagState
+from datastore_logic.errors import NotFound
 from datastore_logic.services import tags
 from datastore_logic.view import browse
 from datastore_logic.view.resolve import resolve
@@ -102,6 +103,10 @@ def _fetch(tier: Tier, digest: Digest) -> Response:
     """Pass a payload's bytes through as they come, ranges and revalidation included."""
     wanted = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     found = tier.buffer.open_blob(request.method, digest, wanted)
+    if found.status == 404:  # to HEAD the databuffer's answer has no body that could say so
+        found.drain_conn()
+        found.release_conn()
+        raise NotFound("payload", digest)
     if found.status not in {200, 206, 304, 416}:
         raise refusal(Answer(found.status, found.data, 0, wire.JSON))
     kept = {name: found.headers[name] for name in PASSED_BACK if name in found.headers}

@@ -119,9 +119,11 @@ def test_a_chunked_upload_of_some_megabytes_passes_through(both):
 
 def test_an_unknown_payload_is_404(both):
     """Nothing of that digest is kept."""
-    missing = both.ask("GET", f"/api/v1/payloads/sha256/{'0' * 64}")
-    assert missing.status == 404
-    assert missing.json()["detail"]
+    url = f"/api/v1/payloads/sha256/{'0' * 64}"
+    missing = both.ask("GET", url)
+    assert (missing.status, missing.json()["code"]) == (404, "payload_not_found")
+    assert both.ask("HEAD", url).status == 404
+    assert both.ask("GET", url).status == 404
 
 
 def test_a_read_says_what_it_reflects_and_waits_for_more(both):
