@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from databuffer.errors import StorageFailed
+
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
     from aiohttp.web_request import BaseRequest
@@ -82,7 +84,9 @@ class Slice(web.StreamResponse):
         if descriptor is not None and transport is not None:
             with io.FileIO(descriptor, closefd=False) as file:
                 loop = asyncio.get_running_loop()
-                await loop.sendfile(transport, file, self._offset, self._count)
+                sent = await loop.sendfile(transport, file, self._offset, self._count)
+            if sent < self._count:
+                raise StorageFailed("the blob's file is shorter than it was")
         else:
             await self._copy()
         await self.write_eof()

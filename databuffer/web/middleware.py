@@ -57,7 +57,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         _note(request, response.status, str(error), request_id)
         if isinstance(error, Stopping):
             response.force_close()
-        return response
+        return _unless_begun(request, response)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -66,7 +66,14 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
         raise  # the client went away: there is nobody to answer
     except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
         _log.exception("%s %s failed [%s]", request.method, request.path, request_id)
-        return errors.answer_bug(request.path)
+        return _unless_begun(request, errors.answer_bug(request.path))
+
+
+def _unless_begun(request: web.Request, response: web.Response) -> web.Response:
+    """Give the answer, unless another is half sent: what follows would pass for its content."""
+    if request.writer.output_size > 0:
+        raise ConnectionError("half an answer is sent already")
+    return response
 
 
 def _note(request: web.Request, status: int, detail: str, request_id: str) -> None:

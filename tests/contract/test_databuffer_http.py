@@ -9,10 +9,13 @@ import io
 import json
 
 import pytest
+from aiohttp import ClientPayloadError
 from aiohttp.test_utils import TestClient, TestServer
 
 from databuffer.app import create_app
 from databuffer.config import Config
+from databuffer.errors import StorageFailed
+from databuffer.web.keys import BLOBS
 from databuffer.web.middleware import REQUEST_ID
 
 LARGE = bytes(range(251)) * 8000
@@ -170,6 +173,54 @@ async def test_too_large_a_blob_is_refused(client):
         async with client.post("/blobs", data=body) as answer:
             assert answer.status == 413
     assert (await client.get(path_of(bytes(3_000_001)))).status == 404
+
+
+class HalfBlob:
+    """A large blob whose second half cannot be read: a failing disk, or a file cut short."""
+
+    size, content = 4 << 20, None
+
+    def __init__(self, shorter):
+        self._shorter = shorter
+
+    def fileno(self):
+        """Give the shortened file, if that is what is wrong."""
+        return self._shorter
+
+    async def read(self, offset, length):
+        """Read the first half only."""
+        if offset >= self.size // 2:
+            raise StorageFailed("Input/output error")
+        return bytes(length)
+
+    def close(self):
+        """Nothing to let go of."""
+
+
+@pytest.mark.parametrize("harm", ["unreadable", "shorter"])
+async def test_a_download_that_fails_half_way_breaks_off(tmp_path, harm):
+    """The client sees it incomplete: no error passes for content, nobody waits for the rest."""
+    half = tmp_path / "half"
+    half.write_bytes(bytes(HalfBlob.size // 2))
+    app = create_app(Config.from_environ({"VOLUME_ROOT": str(tmp_path / "volume")}))
+    with half.open("rb") as file:
+        app[BLOBS] = OneBlob(HalfBlob(file.fileno() if harm == "shorter" else None))
+        async with TestClient(TestServer(app)) as client, client.get(path_of(b"any")) as answer:
+            assert (answer.status, answer.content_length) == (200, HalfBlob.size)
+            assert await answer.content.readexactly(HalfBlob.size // 2) == half.read_bytes()
+            with pytest.raises(ClientPayloadError):
+                await answer.content.read()
+
+
+class OneBlob:
+    """A store that opens the same blob whatever is asked for."""
+
+    def __init__(self, blob):
+        self._blob = blob
+
+    async def open(self, digest):
+        """Open it."""
+        return self._blob
 
 
 async def test_no_place_means_try_again_later(client):
