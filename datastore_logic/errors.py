@@ -5,6 +5,7 @@
     │   └── TooLarge
     ├── NotFound            no such thing
     ├── Conflict            others kept changing what this was decided about
+    │   └── KeyReused       an Idempotency-Key that named another request
     ├── BufferIsFrozen      the streaming buffer takes nothing until it is cleaned
     ├── ViewError           this replica's view cannot answer
     │   ├── ViewBuilding    it is being built; it would answer too little
@@ -67,6 +68,12 @@ class Conflict(LogicError):
     """What this was decided about kept moving."""
 
     code = "conflict"
+
+
+class KeyReused(Conflict):
+    """An Idempotency-Key came back with another request than it first named."""
+
+    code = "idempotency_key_reused"
 
 
 class BufferIsFrozen(LogicError):

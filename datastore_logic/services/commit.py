@@ -43,15 +43,21 @@ class Committed:
 
 
 def commit(
-    tier: Tier, actor: str, decide: Callable[[Snapshot], Proposal | Committed], key: str | None
+    tier: Tier,
+    actor: str,
+    decide: Callable[[Snapshot], Proposal | Committed],
+    key: str | None,
+    asked: str,
 ) -> Committed:
     """Append what `decide` proposes, and return once this pod's view shows it.
 
     `decide` answers `Committed` itself where there is nothing to do. `key` is the caller's
-    idempotency key: a repeat changes nothing and answers with the first one's LSN.
+    idempotency key: a repeat changes nothing and answers with the first one's LSN. `asked` is
+    what the proposal will be `about`, by which a repeat is known.
 
     Raises:
         Conflict: others kept changing it.
+        KeyReused: the key named another request.
         LedgerTooNew: this replica is too old to decide.
         ViewBehind: this replica cannot see what has moved.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
@@ -61,7 +67,7 @@ def commit(
 
     def look(snapshot: Snapshot) -> Proposal | Committed:
         snapshot.refuse_if_halted()
-        done = known_request(snapshot, key) if key else None
+        done = known_request(snapshot, key, asked) if key else None
         if done is not None:
             return Committed(done, new=True)  # a repeat answers as the first did
         return decide(snapshot)
@@ -76,6 +82,9 @@ def commit(
             tier.catch_up(moved.lsn)
             continue
         tier.see(lsn)
+        if key:
+            with tier.reading() as snapshot:  # another replica may have used it for something else
+                known_request(snapshot, key, asked)
         return Committed(lsn, new=True)
     raise Conflict("Others kept changing the same things; try again.")
 

@@ -86,12 +86,14 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
 
     Raises:
         NotFound: no such tag.
+        KeyReused: the key named another request.
         TagIsFrozen, LockedOverlap, BufferIsFrozen: it takes nothing there.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
     """
+    asked = browse.about(IovsChanged.type, (list_key(tag, payload_type),))
 
     def refuse_early(snapshot: Snapshot) -> None:
-        if not key or browse.known_request(snapshot, key) is None:
+        if not key or browse.known_request(snapshot, key, asked) is None:
             _refuse_if_closed(tier, snapshot, tag)
 
     tier.decided(refuse_early)  # before any byte is sent on
@@ -102,7 +104,7 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         return _decide_insert(tier, snapshot, tag, payload_type, row)
 
-    done = commit(tier, actor, decide, key)
+    done = commit(tier, actor, decide, key, asked)
     return StoredPayload(tag, payload_type, row.payload.name, digest, blob.size, interval, done.lsn)
 
 

@@ -10,7 +10,7 @@ from datastore_logic.buffer_client import refusal
 from datastore_logic.domain.events import TagCreated, TagFrozen
 from datastore_logic.domain.tags import TagState
 from datastore_logic.services.commit import Committed, Proposal, commit
-from datastore_logic.view.browse import find_tag, lists, tag_fingerprint
+from datastore_logic.view.browse import about, find_tag, lists, tag_fingerprint
 
 if TYPE_CHECKING:
     from datastore_logic.domain.tags import TagName
@@ -43,7 +43,7 @@ def create_tag(
         keys = (tag_key(name),)
         return Proposal(TagCreated(name, description), keys, snapshot.touched(*keys))
 
-    return commit(tier, actor, decide, key)
+    return commit(tier, actor, decide, key, about(TagCreated.type, (tag_key(name),)))
 
 
 def freeze_tag(
@@ -70,7 +70,7 @@ def freeze_tag(
         event = TagFrozen(name, tag_fingerprint(snapshot.connection, tag.id), reason)
         return Proposal(event, (tag_key(name),), snapshot.touched(*_all_keys(snapshot, tag)))
 
-    return commit(tier, user, decide, key)
+    return commit(tier, user, decide, key, about(TagFrozen.type, (tag_key(name),)))
 
 
 def _freeze_stream(tier: Tier, name: TagName, user: str, token: str, key: str | None) -> Committed:

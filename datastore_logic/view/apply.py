@@ -28,7 +28,7 @@ from datastore_logic.domain.events import (
 )
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.domain.timeline import Attach, Detach, Trim
-from datastore_logic.view.browse import tag_fingerprint
+from datastore_logic.view.browse import about, tag_fingerprint
 from datastore_logic.view.rows import COLUMNS, columns, row
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def apply_entry(context: Context, entry: Entry) -> None:
     )
     if entry.idempotency_key and not entry.idempotency_key.startswith(OWN_KEY):
         context.view.execute(
-            "INSERT OR IGNORE INTO idempotency VALUES (?, ?)", (entry.idempotency_key, entry.lsn)
+            "INSERT OR IGNORE INTO idempotency VALUES (?, ?, ?)",
+            (entry.idempotency_key, entry.lsn, about(entry.event.type, entry.keys)),
         )
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain import fingerprint
 from datastore_logic.domain.tags import TagState
-from datastore_logic.errors import NotFound
+from datastore_logic.errors import KeyReused, NotFound
 from datastore_logic.view.rows import COLUMNS, row
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from datastore_logic.domain.moment import Interval
     from datastore_logic.domain.tags import TagRef
@@ -211,11 +211,25 @@ def link(snapshot: Snapshot) -> LinkRow:
     return LinkRow(bool(found[0]), found[1])
 
 
-def known_request(snapshot: Snapshot, idempotency_key: str) -> int | None:
-    """Return the LSN of the entry a caller's idempotency key made, None if there is none."""
-    query = "SELECT lsn FROM idempotency WHERE key = ?"
+def about(entry_type: str, keys: Sequence[str]) -> str:
+    """Return what an entry is about: its type and the first key it touches."""
+    return " ".join((entry_type, *keys[:1]))
+
+
+def known_request(snapshot: Snapshot, idempotency_key: str, asked: str) -> int | None:
+    """Return the LSN of the entry a caller's idempotency key made, None if there is none.
+
+    Raises:
+        KeyReused: that entry is about something else than what is `asked` now.
+    """
+    query = "SELECT lsn, about FROM idempotency WHERE key = ?"
     found = snapshot.connection.execute(query, (idempotency_key,)).fetchone()
-    return None if found is None else int(found[0])
+    if found is None:
+        return None
+    lsn, first = found
+    if first != asked:
+        raise KeyReused(f"This Idempotency-Key named another request, which made LSN {lsn}.")
+    return int(lsn)
 
 
 _BEFORE: Final = "AND (start_major, start_minor) < (?, ?)"

@@ -29,10 +29,12 @@ CREATE TABLE touched (
     lsn INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Callers' idempotency keys, so that a repeat is known before anything is decided anew.
+-- Callers' idempotency keys, so that a repeat is known before anything is decided anew; `about`
+-- tells it from another request under the same key.
 CREATE TABLE idempotency (
     key TEXT PRIMARY KEY,
-    lsn INTEGER NOT NULL
+    lsn INTEGER NOT NULL,
+    about TEXT NOT NULL
 ) WITHOUT ROWID;
 
 -- `streamed`: a tag of segments, which are kept in full beside what is visible of them.

@@ -112,6 +112,34 @@ def test_a_callers_key_makes_a_repeat_harmless(buffer, ask):
     assert ask.get(url).json["payloads"][0]["digest"] != first.json["digest"]
 
 
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("/api/v1/global-tags", b'{"name":"Y"}'),
+        ("/api/v1/global-tags/X/freeze", b""),
+        ("/stream?tag=X&type=Other&major=1", b"x"),
+    ],
+)
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_key_of_another_request_is_no_success(buffer, ask, url, body, seen):
+    """It is said that nothing was done, also where only another replica knew the key."""
+    key = {"Idempotency-Key": "calib-42"}
+
+    def use() -> None:
+        told = {"tag": "elsewhere", "description": ""}
+        buffer.requests["calib-42"] = buffer.write(
+            "tag.created", told, "tag/elsewhere", key="calib-42"
+        )
+
+    if seen:
+        ask.post("/stream?tag=X&type=Beam&major=1", data=b"x", headers=key)
+    else:
+        buffer.before_append = use
+    refused = ask.post(url, data=body, headers=key)
+    assert (refused.status_code, refused.json["code"]) == (409, "idempotency_key_reused")
+    assert ask.get("/api/v1/global-tags/X").json["state"] == "unlocked"
+
+
 def test_a_view_that_cannot_follow_is_ours_to_answer_for(buffer, ask):
     """A lost race whose winner cannot be seen is 503, not the caller's conflict."""
 
