@@ -90,8 +90,16 @@ class Follower:
     def _lost(self, reason: Exception) -> None:
         if self._reachable is not False:
             log.warning("cannot follow the ledger, reads go on from the view: %s", reason)
-        if isinstance(reason, DatabufferError):
+        if not isinstance(reason, DatabufferError):
+            return
+        try:
             self._note(reachable=False)
+        except (
+            ViewError,
+            sqlite3.Error,
+            OSError,
+        ) as failure:  # a full disk must not end the thread
+            log.warning("cannot note that the databuffer is away: %s", failure)
 
     def _note(self, *, reachable: bool) -> None:
         """Record, for every worker, a change of whether the databuffer is reached."""

@@ -11,7 +11,9 @@ from logic_fakes import FakeBuffer, small_app
 
 from datastore_logic.app import TIER
 from datastore_logic.config import Config
+from datastore_logic.errors import BufferAway
 from datastore_logic.view import database as database_module
+from datastore_logic.view.follower import Follower
 
 TABLES = ["global_tag", "payload_list", "iov", "segment", "buffer", "buffer_file"]
 NOTHING = {name: [] for name in ("start", "end", "name", "checksum", "digest", "size")}
@@ -59,6 +61,28 @@ def test_two_views_of_one_ledger_are_equal(buffer, tmp_path):
         with small_app(tmp_path, buffer) as fast:
             assert content(slow) == content(fast)
             assert content(fast)["lsn"] == len(lines)
+
+
+def test_the_follower_goes_on_when_it_cannot_even_note_what_failed(tmp_path):
+    """The databuffer away and the view's disk full at once: it tries again, and again."""
+    tried = threading.Semaphore(0)
+
+    class Away:
+        """A replica that reaches nobody, and a view that cannot be written."""
+
+        def greet(self):
+            """Reach nobody."""
+            tried.release()
+            raise BufferAway("The databuffer cannot be reached.")
+
+        def prepare(self):
+            """Find the disk full."""
+            raise sqlite3.OperationalError("database or disk is full")
+
+    follower = Follower(Away(), Away(), tmp_path / "view.sqlite")
+    follower.start()
+    assert all(tried.acquire(timeout=10) for _ in range(3))
+    follower.stop()
 
 
 def test_a_deleted_view_is_rebuilt_under_a_running_replica(buffer, tmp_path):
