@@ -203,6 +203,9 @@ class Database:
 
     def _connect(self, *, reading: bool) -> _Open:
         try:
+            # Before it is opened: a file replaced in between is then opened once more at the next
+            # use; the other way round this thread would read the old one for ever.
+            stat = self._path.stat()
             connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=rw",
                 uri=True,
@@ -210,7 +213,6 @@ class Database:
                 check_same_thread=False,  # the writer is handed on under its lock
                 cached_statements=64,
             )
-            stat = self._path.stat()
         except (sqlite3.OperationalError, FileNotFoundError) as reason:
             raise ViewBuilding("The view is not there yet; ask again shortly.") from reason
         opened = _Open(connection, (stat.st_dev, stat.st_ino))
