@@ -22,7 +22,8 @@ DatabufferError
 │   ├── Frozen                the streaming buffer takes no segment
 │   └── LedgerFailed          the disk lied; only a restart helps
 └── StorageFailed             the file system refused
-    └── VolumeFull
+    ├── VolumeFull
+    └── BadLine               a ledger line is not what was written
 """
 
 from __future__ import annotations
@@ -138,6 +139,10 @@ class StorageFailed(DatabufferError):
 
 class VolumeFull(StorageFailed):
     """No space, or no quota."""
+
+
+class BadLine(StorageFailed):
+    """A line is not what was written; the message says how that shows."""
 
 
 def from_os_error(error: OSError) -> StorageFailed:

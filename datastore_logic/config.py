@@ -9,13 +9,10 @@ from urllib.parse import urlsplit
 
 from datastore_logic.domain.errors import BadName
 from datastore_logic.domain.tags import TagName
+from datastore_logic.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-class BadSetting(ValueError):
-    """An environment variable holds what cannot be; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Config:
         """Read the settings.
 
         Raises:
-            BadSetting: naming the variable.
+            BadConfiguration: naming the variable.
         """
         default = cls()
         return cls(
@@ -100,7 +97,7 @@ def _integer(
 ) -> int:
     text = environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        raise BadSetting(f"{name}={text!r} is not an integer from {least} to {most}")
+        raise BadConfiguration(f"{name}={text!r} is not an integer from {least} to {most}")
     return int(text)
 
 
@@ -111,7 +108,7 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 < seconds < 1e6:
-        raise BadSetting(f"{name}={text!r} is not a positive number of seconds")
+        raise BadConfiguration(f"{name}={text!r} is not a positive number of seconds")
     return seconds
 
 
@@ -119,14 +116,14 @@ def _url(environ: Mapping[str, str], name: str, default: str) -> str:
     text = environ.get(name) or default
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-        raise BadSetting(f"{name}={text!r} is not an http:// or https:// URL")
+        raise BadConfiguration(f"{name}={text!r} is not an http:// or https:// URL")
     return text.rstrip("/")
 
 
 def _path(environ: Mapping[str, str], name: str, default: str) -> str:
     text = environ.get(name) or default
     if any(letter.isspace() or letter in "?#" for letter in text):
-        raise BadSetting(f"{name}={text!r} is not a path")
+        raise BadConfiguration(f"{name}={text!r} is not a path")
     return "/" + text.lstrip("/")
 
 
@@ -134,11 +131,11 @@ def _tag(environ: Mapping[str, str], name: str, default: str) -> TagName:
     try:
         return TagName.parse(environ.get(name) or default)
     except BadName as reason:
-        raise BadSetting(f"{name} is not the name of a global tag: {reason}") from reason
+        raise BadConfiguration(f"{name} is not the name of a global tag: {reason}") from reason
 
 
 def _log_level(environ: Mapping[str, str], name: str, default: str) -> str:
     text = (environ.get(name) or default).lower()
-    if text not in {"debug", "info", "warning", "error", "critical"}:
-        raise BadSetting(f"{name}={text!r} is not debug, info, warning, error or critical")
+    if text not in {"debug", "info", "warning", "error"}:
+        raise BadConfiguration(f"{name}={text!r} is not debug, info, warning or error")
     return text

@@ -1,6 +1,7 @@
 """What the logic tier raises, and the one table from exception class to HTTP status.
 
     LogicError
+    ├── BadConfiguration    a variable that makes no sense: it does not start
     ├── BadRequest          the request is malformed; names the field
     │   └── TooLarge
     ├── NotFound            no such thing
@@ -16,7 +17,8 @@
         ├── OutcomeUnknown  it may have done it: ask again with the same Idempotency-Key
         ├── BufferRefused   it answered no, and said why
         ├── PreconditionFailed  something that was decided about has moved
-        └── LsnBeyondHead   its ledger ends before what the view has applied
+        ├── LsnBeyondHead   its ledger ends before what the view has applied
+        └── BrokenChain     what follows is not of the ledger that was applied
 
 The domain's own tree is in domain/errors.py. Whatever is in neither is a defect: 500.
 """
@@ -38,6 +40,10 @@ class LogicError(Exception):
     code: str = "error"
     field: str | None = None
     retry_after: ClassVar[int | None] = None
+
+
+class BadConfiguration(LogicError):
+    """An environment variable holds what cannot be; the message names it."""
 
 
 class BadRequest(LogicError):
@@ -150,6 +156,12 @@ class LsnBeyondHead(DatabufferError):
     """The ledger ends before the LSN asked for: it is not the one we knew."""
 
     code = "lsn_beyond_head"
+
+
+class BrokenChain(DatabufferError):
+    """An entry does not follow the one applied before it: this is another ledger."""
+
+    code = "broken_chain"
 
 
 STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(

@@ -13,7 +13,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from datastore_logic.config import BadSetting, Config
+from datastore_logic.config import Config
+from datastore_logic.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
@@ -27,7 +28,7 @@ def _cannot_start(reason: object) -> NoReturn:
 
 try:
     _config = Config.from_environ(os.environ)
-except BadSetting as problem:
+except BadConfiguration as problem:
     _cannot_start(problem)
 
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host

@@ -15,7 +15,7 @@ from condstore import show, strain, streaming, up
 from condstore.client import Client
 from condstore.config import Settings
 from condstore.digests import Digest
-from condstore.errors import CondstoreError
+from condstore.errors import CondstoreError, DemoFailed
 from condstore.interrupts import until_stopped
 from condstore.moments import Moment
 from condstore.terminal import Terminal, plural, size
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 MAX_SIZE: Final = 800_000  # bytes; two of the three detectors stay below it, the third passes it
 MOMENT: Final = Moment(968654552, 500_000_000)
 _TOKEN: Final = "demo"  # noqa: S105 - a demonstration's, shown to anybody
-
-
-class DemoFailed(CondstoreError):
-    """A step of the demo did not hold."""
 
 
 def run(environ: Mapping[str, str], terminal: Terminal, *, serve: bool) -> None:

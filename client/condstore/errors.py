@@ -3,17 +3,19 @@
 CondstoreError                     exit 1
 ├── UsageError                     exit 2: the call itself makes no sense
 ├── ServerAway                     exit 3: nobody answered, or only "not now"; safe to try again
-├── Refused                        the server understood and said no
-│   ├── Malformed                  400, 422
-│   ├── NotFound                   404
-│   ├── Conflict                   409, 412, 428
-│   │   └── Frozen                 the tag or the buffer takes nothing more
-│   └── TooLarge                   413
-├── ServerFailed                   5xx that trying again will not cure (a full volume, a defect)
+├── Answered                       an answer that is not a success
+│   ├── Refused                    the server understood and said no
+│   │   ├── Malformed              400, 422
+│   │   ├── NotFound               404
+│   │   ├── Conflict               409, 412, 428
+│   │   │   └── Frozen             the tag or the buffer takes nothing more
+│   │   └── TooLarge               413
+│   └── ServerFailed               5xx that trying again will not cure (a full volume, a defect)
 ├── UnexpectedAnswer               whatever answered does not speak our contract
 ├── DamagedPayload                 bytes that do not hash to the digest they were asked by
 ├── UnreadableFile                 a strain file that cannot be understood
-└── TierFailed                     `up`: a server could not start, or died
+├── TierFailed                     `up`: a server could not start, or died
+└── DemoFailed                     a step of the demo did not hold
 
 A server's own words (`detail`), its `code` and the status are carried along unchanged.
 """
@@ -118,6 +120,10 @@ class UnreadableFile(CondstoreError):
 
 class TierFailed(CondstoreError):
     """A server started here could not start, or died."""
+
+
+class DemoFailed(CondstoreError):
+    """A step of the demo did not hold."""
 
 
 _BY_STATUS: Mapping[int, type[Refused]] = {

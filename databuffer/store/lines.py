@@ -15,14 +15,12 @@ from zlib import crc32
 
 import orjson
 
+from databuffer.errors import BadLine
+
 NO_HASH = "0" * 64
 NO_TIME = ""
 _TAIL = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
 _TAIL_LENGTH = 18
-
-
-class BadLine(ValueError):
-    """A line is not what was written; the message says how that shows."""
 
 
 @dataclass(frozen=True, slots=True)

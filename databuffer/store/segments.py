@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from databuffer.errors import DamagedLedger
-from databuffer.store.lines import BadLine, Entry, check
+from databuffer.errors import BadLine, DamagedLedger
+from databuffer.store.lines import Entry, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -27,6 +27,7 @@ TABLE: dict[type[errors.DatabufferError], tuple[int, str]] = {
     errors.DigestMismatch: (422, "digest_mismatch"),
     errors.PreconditionMissing: (428, "precondition_required"),
     errors.StorageFailed: (500, "storage_failed"),
+    errors.BadLine: (500, "storage_failed"),
     errors.Busy: (503, "busy"),
     errors.Stopping: (503, "stopping"),
     errors.Frozen: (503, "frozen"),

@@ -28,6 +28,7 @@ from datastore_logic.domain.events import (
 )
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.domain.timeline import Attach, Detach, Trim
+from datastore_logic.errors import BrokenChain
 from datastore_logic.view.browse import about, tag_fingerprint
 from datastore_logic.view.rows import COLUMNS, columns, row
 
@@ -59,10 +60,6 @@ ORDER BY start_major, start_minor LIMIT 1
 
 OWN_KEY: Final = "auto:"
 """How idempotency keys begin that a replica made for itself; nobody will ask for them again."""
-
-
-class BrokenChain(Exception):
-    """An entry does not follow the one applied before it: this is another ledger."""
 
 
 @dataclass(frozen=True, slots=True)

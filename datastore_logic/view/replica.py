@@ -14,8 +14,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain.errors import BadEvent, LedgerEntryError
-from datastore_logic.errors import DatabufferError, LsnBeyondHead, ViewBuilding, ViewError
-from datastore_logic.view.apply import BrokenChain, Context, apply_entry, read_entry
+from datastore_logic.errors import (
+    BrokenChain,
+    DatabufferError,
+    LsnBeyondHead,
+    ViewBuilding,
+    ViewError,
+)
+from datastore_logic.view.apply import Context, apply_entry, read_entry
 from datastore_logic.view.database import read_position
 
 if TYPE_CHECKING:

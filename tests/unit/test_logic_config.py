@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datastore_logic.config import BadSetting, Config, Endpoints
+from datastore_logic.config import Config, Endpoints
+from datastore_logic.errors import BadConfiguration
 
 
 def test_an_empty_environment_gives_the_defaults():
@@ -42,5 +43,5 @@ def test_every_variable_is_read():
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_the_variables_name(name, value):
     """The message names the variable, whatever is wrong with it."""
-    with pytest.raises(BadSetting, match=name):
+    with pytest.raises(BadConfiguration, match=name):
         Config.from_environ({name: value})
