@@ -50,6 +50,17 @@ def eventually(predicate: Callable[[], object], within: float = 10.0) -> None:
         time.sleep(0.02)
 
 
+def open_deleted(pid: int, folder: Path) -> list[str]:
+    """Return the nameless files under the folder which the process holds open: begun uploads."""
+    found = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            target = str(path.readlink())
+            if target.startswith(str(folder)) and target.endswith("(deleted)"):
+                found.append(target)
+    return found
+
+
 @dataclass
 class Running:
     """One tier in a process of its own; everything it prints is kept in `log`."""

@@ -35,8 +35,8 @@ def body(most: int) -> bytes:
     """
     if (request.content_length or 0) > most:
         raise TooLarge(f"The body is larger than {most} bytes.")
-    read = request.stream.read(most + 1)
-    while len(read) <= most and (more := request.stream.read(most + 1 - len(read))):
+    read = _some(most + 1)
+    while len(read) <= most and (more := _some(most + 1 - len(read))):
         read += more
     if len(read) > most:
         raise TooLarge(f"The body is larger than {most} bytes.")
@@ -52,11 +52,23 @@ def chunks() -> Iterator[bytes]:
         BadRequest: it ended before the length it announced.
     """
     taken = 0
-    while piece := request.stream.read(CHUNK):
+    while piece := _some(CHUNK):
         taken += len(piece)
         yield piece
     if request.content_length is not None and taken != request.content_length:
         raise BadRequest("The body ended early.")
+
+
+def _some(size: int) -> bytes:
+    """Return up to `size` bytes of the body.
+
+    A sender whose connection breaks is not to be taken for the databuffer breaking off, nor for
+    our failure: so its OSError goes no further.
+    """
+    try:
+        return request.stream.read(size)
+    except OSError as reason:  # gunicorn's own "no more data" is one, too
+        raise BadRequest("The body ended early.") from reason
 
 
 def json_object(*, needed: bool = True) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from load import BufferLoad, ask, client_session, ledger_entries, request, seeded
-from servers import databuffer, databuffer_at, eventually
+from servers import databuffer, databuffer_at, eventually, open_deleted
 from volume_oracle import VolumeOracle, sha256, snapshot
 
 MIB = 1 << 20
@@ -76,17 +76,6 @@ def head(method, target, **headers):
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"{method} {target} HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items()), "", ""]
     return "\r\n".join(lines).encode("latin-1")
-
-
-def open_deleted(pid, folder):
-    """Return the files under the folder which the process holds open although they have no name."""
-    found = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            target = str(path.readlink())
-            if target.startswith(str(folder)) and target.endswith("(deleted)"):
-                found.append(target)
-    return found
 
 
 # Breaking off ----------------------------------------------------------------------------------
