@@ -1,8 +1,8 @@
-"""A databuffer whose disk can be filled and freed: a real small file system, or an injected ENOSPC.
+"""A databuffer whose disk can be filled and freed: a real small file system, or injected errors.
 
-Run as a program it is the databuffer with the calls that write to files replaced: they fail as on
-a full volume as long as the file named by SMALL_DISK_FULL exists. That stands in where a test may
-not mount, and runs everywhere so that it keeps working.
+Run as a program it is the databuffer with the calls that write to files replaced: as long as the
+file named by SMALL_DISK_ERROR exists they fail with the error number in it. That stands in where
+a test may not mount, and runs everywhere so that it keeps working.
 """
 
 from __future__ import annotations
@@ -64,33 +64,45 @@ def mounted(folder: Path) -> Iterator[SmallDisk | None]:
 
 
 @contextlib.contextmanager
-def injected(folder: Path) -> Iterator[SmallDisk]:
-    """Let writes fail as on a full volume."""
-    full = folder / "full"
-    running = databuffer_at(folder, SMALL_DISK_FULL=str(full))
+def injected(folder: Path, error: int = errno.ENOSPC) -> Iterator[SmallDisk]:
+    """Let writes fail as on a full volume, or with another error."""
+    told = folder / "error"
+    running = databuffer_at(folder, SMALL_DISK_ERROR=str(told))
     running.command = [sys.executable, __file__]
-    yield SmallDisk(running, folder / "volume", full.touch, full.unlink)
+    yield SmallDisk(running, folder / "volume", lambda: _put(told, error), told.unlink)
 
 
-def _inject(full: Path) -> None:
-    """Replace the calls that take space on a disk."""
+def _put(path: Path, error: int) -> None:
+    """Write the number so that nobody sees the file without it."""
+    new = path.with_suffix(".new")
+    new.write_text(str(error))
+    new.replace(path)
 
-    def refuse(descriptor: int) -> None:
-        if full.exists() and descriptor > 2 and stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def guarded(call: Callable[..., Any]) -> Callable[..., Any]:
+def _inject(told: Path) -> None:
+    """Replace the calls that take space; and those that sync, unless the disk is merely full."""
+
+    def refuse(descriptor: int, *, full: bool) -> None:
+        if descriptor > 2 and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            with contextlib.suppress(FileNotFoundError):
+                error = int(told.read_text())
+                if full or error != errno.ENOSPC:
+                    raise OSError(error, os.strerror(error))
+
+    def guarded(call: Callable[..., Any], *, full: bool) -> Callable[..., Any]:
         def write(descriptor: int, *rest: Any) -> Any:
-            refuse(descriptor)
+            refuse(descriptor, full=full)
             return call(descriptor, *rest)
 
         return write
 
     for name in ("write", "writev", "pwrite", "pwritev", "posix_fallocate"):
-        setattr(os, name, guarded(getattr(os, name)))
+        setattr(os, name, guarded(getattr(os, name), full=True))
+    for name in ("fsync", "fdatasync"):
+        setattr(os, name, guarded(getattr(os, name), full=False))
 
 
 if __name__ == "__main__":
-    _inject(Path(os.environ["SMALL_DISK_FULL"]))
+    _inject(Path(os.environ["SMALL_DISK_ERROR"]))
     sys.path[0] = str(Path.cwd())
     runpy.run_module("databuffer", run_name="__main__", alter_sys=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import subprocess
 
 import pytest
-from load import BufferLoad, ask, client_session, post_json, seeded
+from load import AWAY, BufferLoad, ask, at_once, client_session, post_json, seeded
 from servers import databuffer_at, eventually
 from small_disk import injected, mounted
 from volume_oracle import VolumeOracle, sha256
@@ -195,6 +196,44 @@ def test_counters_and_files_catch_up_when_space_is_freed(disk):
     eventually(agrees)
     oracle.check()
     assert ask("GET", f"{url}/stat").json["n_itm"] == len(oracle.buffer.segments)
+
+
+def test_a_disk_that_fails_ends_the_process_and_a_restart_recovers(tmp_path):
+    """After an I/O error nobody knows what is on disk: nothing more is acknowledged until then."""
+    with injected(tmp_path, errno.EIO) as disk, _started(disk):
+        url, oracle = disk.running.url, VolumeOracle(disk.volume)
+        prepare(url)
+        disk.fill()
+
+        def append(_number):
+            with contextlib.suppress(*AWAY):
+                return ask("POST", f"{url}/ledger", note()).status
+            return None
+
+        assert set(at_once(8, append)) <= {503, None}
+        assert disk.running.ended(within=15) != 0
+        disk.free()
+        disk.running.restart()
+        oracle.check()
+        read_each(url, sha256(BLOB))
+        for kind, answer in write_each(url, b"5").items():
+            assert answer.status == 201, (kind, answer)
+        assert disk.running.stop() == 0
+        oracle.check()
+
+
+def test_a_disk_that_fails_for_blobs_says_500_and_keeps_nothing(tmp_path):
+    """An I/O error while storing a payload is ours, and leaves nothing behind."""
+    with injected(tmp_path, errno.EIO) as disk, _started(disk):
+        url, oracle = disk.running.url, VolumeOracle(disk.volume)
+        prepare(url)
+        disk.fill()
+        for body in (BLOB + b"!", LARGE):
+            failed = ask("POST", f"{url}/blobs", body)
+            assert (failed.status, failed.json["code"]) == (500, "storage_failed"), failed
+        disk.free()
+        oracle.check()
+        assert ask("POST", f"{url}/blobs", LARGE).status == 201
 
 
 # Read-only -------------------------------------------------------------------------------------

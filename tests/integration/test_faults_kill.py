@@ -82,6 +82,7 @@ def check(load, oracle):
         assert entry["type"] == "buffer.stored"
         assert entry["data"]["name"] == stored.name
         assert entry["data"]["digest"] == f"sha256:{sha256(stored.body)}"
+        assert oracle.blobs[sha256(stored.body)] == len(stored.body)
     for lsn in load.cleanings:
         assert by_lsn[lsn - 1]["type"] == "buffer.cleaned"
     for lsn in load.freezes:
