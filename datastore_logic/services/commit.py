@@ -66,7 +66,7 @@ def commit(
     idempotency_key = key or f"{OWN_KEY}{secrets.token_hex(12)}"
 
     def look(snapshot: Snapshot) -> Proposal | Committed:
-        snapshot.refuse_if_halted()
+        snapshot.position.refuse_if_halted()
         done = known_request(snapshot, key, asked) if key else None
         if done is not None:
             return Committed(done, new=True)  # a repeat answers as the first did

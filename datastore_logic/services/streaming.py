@@ -15,7 +15,7 @@ from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.events import IovsChanged
 from datastore_logic.domain.tags import Digest, TagState
 from datastore_logic.domain.timeline import Attach, Payload, Row, insert
-from datastore_logic.errors import BufferIsFrozen, LedgerTooNew, NotFound
+from datastore_logic.errors import BufferIsFrozen, NotFound
 from datastore_logic.services.commit import Committed, Proposal, commit
 from datastore_logic.services.tags import BUFFER_STATE, list_key, tag_key
 from datastore_logic.view import browse
@@ -62,7 +62,7 @@ def stream_segment(
         BufferIsFrozen: until the buffer is cleaned nothing is taken.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
     """
-    _refuse_if_halted(tier)
+    tier.database.position().refuse_if_halted()
     answer = tier.buffer.send_segment(body, payload_type, key)
     if answer.status != 201:
         raise _refused(answer)
@@ -110,7 +110,7 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
 
 def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat | None:
     """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None."""
-    _refuse_if_halted(tier)
+    tier.database.position().refuse_if_halted()
     if _stat(tier).buff_size < tier.config.max_size:
         return None
     answer = _expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
@@ -120,7 +120,7 @@ def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat
 
 def clean(tier: Tier, key: str | None) -> Answer:
     """Archive what the buffer holds and open it again. Any failure of its volume is an answer."""
-    _refuse_if_halted(tier)
+    tier.database.position().refuse_if_halted()
     answer = tier.buffer.clean(key)
     if answer.status == 201:
         tier.see(answer.lsn)
@@ -160,21 +160,14 @@ def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> browse.T
     streamed = name == tier.config.stream_tag
     if streamed and browse.buffer(snapshot).dstatus == FROZEN:
         raise BufferIsFrozen("Datastore frozen.")
-    try:
-        tag = browse.find_tag(snapshot, name)
-    except NotFound:
+    tag = browse.tag_named(snapshot, name)
+    if tag is None:
         if streamed:
             return None
-        raise
+        raise NotFound("tag", name)
     if tag.state is TagState.FROZEN:
         raise TagIsFrozen(name)
     return tag
-
-
-def _refuse_if_halted(tier: Tier) -> None:
-    halted = tier.database.position().halted
-    if halted is not None:
-        raise LedgerTooNew(f"Nothing is written until this replica is upgraded: {halted}")
 
 
 def _expect(answer: Answer) -> Answer:

@@ -10,7 +10,7 @@ from datastore_logic.buffer_client import refusal
 from datastore_logic.domain.events import TagCreated, TagFrozen
 from datastore_logic.domain.tags import TagState
 from datastore_logic.services.commit import Committed, Proposal, commit
-from datastore_logic.view.browse import about, find_tag, lists, tag_fingerprint
+from datastore_logic.view.browse import about, find_tag, lists, tag_fingerprint, tag_named
 
 if TYPE_CHECKING:
     from datastore_logic.domain.tags import TagName
@@ -37,9 +37,8 @@ def create_tag(
     """Make an unlocked, empty tag; one that exists is left as it is."""
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
-        known = snapshot.connection.execute("SELECT lsn FROM global_tag WHERE name = ?", (name,))
-        if (found := known.fetchone()) is not None:
-            return Committed(found[0], new=False)
+        if (known := tag_named(snapshot, name)) is not None:
+            return Committed(known.lsn, new=False)
         keys = (tag_key(name),)
         return Proposal(TagCreated(name, description), keys, snapshot.touched(*keys))
 
@@ -75,7 +74,7 @@ def freeze_tag(
 
 def _freeze_stream(tier: Tier, name: TagName, user: str, token: str, key: str | None) -> Committed:
     def look(snapshot: Snapshot) -> None:
-        snapshot.refuse_if_halted()
+        snapshot.position.refuse_if_halted()
         find_tag(snapshot, name)
 
     tier.decided(look)

@@ -91,10 +91,16 @@ def find_tag(snapshot: Snapshot, name: str) -> TagRow:
     Raises:
         NotFound: there is none.
     """
-    found = snapshot.connection.execute(f"{_TAG} WHERE name = ?", (name,)).fetchone()
+    found = tag_named(snapshot, name)
     if found is None:
         raise NotFound("tag", name)
-    return _tag_row(found)
+    return found
+
+
+def tag_named(snapshot: Snapshot, name: str) -> TagRow | None:
+    """Return the tag of that name, None if there is none."""
+    found = snapshot.connection.execute(f"{_TAG} WHERE name = ?", (name,)).fetchone()
+    return None if found is None else _tag_row(found)
 
 
 def find_ref(snapshot: Snapshot, ref: TagRef) -> TagRow:

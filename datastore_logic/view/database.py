@@ -49,6 +49,11 @@ class Position:
         """Whether it has reached the head that was seen when the pod started."""
         return self.complete and self.applied_lsn >= self.target_lsn
 
+    def refuse_if_halted(self) -> None:
+        """Raise LedgerTooNew if entries exist that this version cannot take in."""
+        if self.halted is not None:
+            raise LedgerTooNew(f"Nothing is written until this replica is upgraded: {self.halted}")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -70,13 +75,6 @@ class Snapshot:
             keys,
         )
         return dict.fromkeys(keys, 0) | dict(rows.fetchall())
-
-    def refuse_if_halted(self) -> None:
-        """Raise LedgerTooNew if entries exist that this version cannot take in."""
-        if self.position.halted is not None:
-            raise LedgerTooNew(
-                f"Nothing is written until this replica is upgraded: {self.position.halted}"
-            )
 
 
 class Database:
