@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str, str], object]  # the tier's name, and one of its lines
 
-_GRACE = 30.0  # seconds a tier has to stop by itself; both promise 20
+_LEEWAY = 10.0  # seconds a tier gets to stop by itself beyond its SHUTDOWN_GRACE
 _STILL = 10.0  # seconds between two "still waiting" lines
 _ANY = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
@@ -74,12 +74,16 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one tier is started: its command, what its environment gets, where it listens."""
+    """How one tier is started and stopped: its command, its environment, where it listens.
+
+    `grace` is how many seconds it has to finish what it took before it is killed.
+    """
 
     name: str
     command: tuple[str, ...]
     environ: Mapping[str, str]
     address: Address
+    grace: float
 
 
 def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
@@ -94,8 +98,9 @@ def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
     if buffer.port == logic.port:
         raise UsageError(f"SERVURL and PORT both say port {logic.port}; give each its own")
     passed = {**environ, "PYTHONUNBUFFERED": "1"}
+    grace = _seconds(environ.get("SHUTDOWN_GRACE") or "20", "SHUTDOWN_GRACE") + _LEEWAY
     return (
-        Plan("databuffer", (sys.executable, "-m", "databuffer"), passed, buffer),
+        Plan("databuffer", (sys.executable, "-m", "databuffer"), passed, buffer, grace),
         Plan(
             "logic",
             (
@@ -104,6 +109,7 @@ def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
             ),
             {**passed, "DB_BURL": f"{buffer.url}/"},
             logic,
+            grace,
         ),
     )
 
@@ -119,6 +125,12 @@ def _port(text: str, variable: str = "PORT") -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
         raise UsageError(f"{variable}: {text!r} is not a port from 1 to 65535")
     return int(text)
+
+
+def _seconds(text: str, variable: str) -> float:
+    if not (text.isascii() and text.isdecimal() and len(text) < 7):
+        raise UsageError(f"{variable}: {text!r} is not a whole number of seconds")
+    return float(text)
 
 
 def _gunicorn_conf() -> Path:
@@ -143,7 +155,7 @@ class Tier:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            self.process.wait(_GRACE)
+            self.process.wait(self.plan.grace)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)

@@ -37,10 +37,18 @@ def test_the_logic_tier_is_told_where_the_databuffer_is(servurl, url):
     assert logic.environ["DB_BURL"] == f"{url}/"
 
 
+@pytest.mark.parametrize("grace", ["5", "300"])
+def test_a_tier_is_not_killed_before_its_own_grace_is_over(grace):
+    """However long SHUTDOWN_GRACE lets it finish what it took."""
+    for plan in plans({"SHUTDOWN_GRACE": grace}):
+        assert plan.grace > float(grace)
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
         ({"SERVURL": "8080"}, "SERVURL"),
+        ({"SHUTDOWN_GRACE": "soon"}, "SHUTDOWN_GRACE"),
         ({"SERVURL": "host:http"}, "SERVURL"),
         ({"PORT": "0"}, "PORT"),
         ({"PORT": "70000"}, "PORT"),
