@@ -7,6 +7,7 @@ forgotten.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from databuffer.errors import LedgerFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
+_log = logging.getLogger(__name__)
 _BULK = 2_000
 
 
@@ -32,7 +34,8 @@ class KeyIndex:
         try:
             self._path.unlink(missing_ok=True)
             self._table = _create(str(self._path))
-        except (OSError, sqlite3.Error):
+        except (OSError, sqlite3.Error) as error:
+            _log.warning("idempotency keys stay in memory, %s cannot be had: %s", self._path, error)
             self._table = _create(":memory:")
 
     def note(self, key: str, lsn: int) -> None:
