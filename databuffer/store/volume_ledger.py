@@ -23,6 +23,7 @@ from databuffer.store.key_index import KeyIndex
 from databuffer.store.protocols import Appended, Head, NewEntry, Page
 from databuffer.store.segments import MANIFEST, Manifest, Scan, Segment, scan, segment_name
 from databuffer.store.sequencer import Draft, Sequencer
+from databuffer.store.tail import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _PAGE = 8 << 20
+_TAIL = 1 << 20
 _BATCH_ENTRIES = 4096
 _BATCH_BYTES = 16 << 20
 
@@ -50,6 +52,7 @@ class VolumeLedger:
         self._file: atomic.AppendFile
         self._head: Head
         self._segments: list[Segment] = []
+        self._tail = Tail(_TAIL)
         self._queue: deque[Waiting] = deque()
         self._lock = -1
         self._released = self._closing = False
@@ -96,6 +99,8 @@ class VolumeLedger:
             raise BeyondHead(f"the ledger ends at LSN {head}")
         if after == head:
             return Page(b"", after)
+        if (page := self._tail.page(after, limit)) is not None:
+            return page
         return await self._disk.run(self._read, after, limit, head)
 
     async def wait(self, after: int, seconds: float) -> None:
@@ -141,6 +146,7 @@ class VolumeLedger:
             self._refuse(batch, error)
             return
         if draft.lines:
+            self._tail.add(self._head.lsn + 1, draft.lines[::2])
             self._head = Head(self._head.ledger, draft.lsn, draft.hash)
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()
