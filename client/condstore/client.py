@@ -15,7 +15,7 @@ import requests
 
 from condstore import landing, results
 from condstore.digests import Digest
-from condstore.errors import DamagedPayload, ServerAway
+from condstore.errors import DamagedPayload, ServerAway, UnexpectedAnswer
 from condstore.retry import HASTY, Policy, persist
 from condstore.transport import Call, Transport, json_of, lsn_of, reason
 
@@ -146,6 +146,11 @@ class Client:
 
     def _store(self, call: Call, key: str) -> results.Stored:
         response = self._send(_keyed(call, key))
+        if response.status_code != requests.codes.created:
+            raise UnexpectedAnswer(
+                f"{response.url} answered {response.status_code} and did not say that it stored "
+                "anything; is another service on that port?"
+            )
         return results.Stored(response.text.strip(), lsn_of(response.headers))
 
     def _download(self, digest: Digest) -> requests.Response:

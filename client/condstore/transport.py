@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CONNECT_WITHIN = 5.0  # seconds
 SILENT_FOR = 60.0  # seconds without a byte from the server
 AGENT = "condstore-client/0.1"
+_SUCCESS = frozenset({200, 201})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,16 @@ class Transport:
                 stream=call.stream,
                 allow_redirects=False,
             )
-        if response.ok or response.status_code in call.accept:
+        status = response.status_code
+        if status in _SUCCESS or status in call.accept:
             self._note(lsn_of(response.headers))
             return response
         with response:
-            raise from_answer(response.status_code, response.headers, response.content, base)
+            if status < 400:  # a redirect to a login page is no success either
+                raise UnexpectedAnswer(
+                    f"{base} answered {status}; is another service on that port?"
+                )
+            raise from_answer(status, response.headers, response.content, base)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):

@@ -181,6 +181,21 @@ def test_another_service_on_the_port_is_told_apart(server, body):
         client(server).tags()
 
 
+@pytest.mark.parametrize("status", [200, 202, 204, 206, 302, 304, 308])
+def test_only_created_is_believed_to_be_stored(server, status):
+    """A login page or a redirect in front of the server stores nothing, and is not said to."""
+    server.will((status, {"Location": "http://127.0.0.1:1/login"}, b""))
+    one = client(server)
+    where = results.Validity(Moment(1))
+    for store in (
+        lambda: one.stream_payload(b"bytes", "Beam", where),
+        lambda: one.stream_segment(Segment("A", b"{}", 1)),
+        one.flush,
+    ):
+        with pytest.raises(UnexpectedAnswer, match=f"answered {status}"):
+            store()
+
+
 def test_a_download_lands_verified(server, tmp_path):
     """The file has the content and an ordinary mode; nothing else is left beside it."""
     server.will((200, {}, CONTENT))
