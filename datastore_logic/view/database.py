@@ -184,9 +184,12 @@ class Database:
         """Begin again with an empty view if SQLite finds the file damaged.
 
         Raises:
-            ViewBuilding: it is; so nothing can be answered until it is rebuilt.
+            ViewBuilding: it is; so nothing can be answered until it is rebuilt. Or the file was
+                deleted or replaced just now, and SQLite stumbled over that.
         """
         if not _is_damage(reason):
+            if not opened.is_at(self._path):
+                raise ViewBuilding("The view is being replaced; ask again shortly.") from reason
             return
         log.error("the view %s is damaged and is rebuilt: %s", self._path, reason)
         with self._exclusive():

@@ -339,23 +339,47 @@ def test_a_replica_killed_among_writers_comes_back_with_the_same_answers(pods):
     check_agreement(pods, tags, made, answers)
 
 
+def delete_view(pods, name):
+    """Delete a replica's view, whatever journals lie beside it included."""
+    for suffix in ("", "-wal", "-shm"):
+        (pods.folder / f"{name}.sqlite{suffix}").unlink(missing_ok=True)
+
+
 def test_a_view_that_was_deleted_is_rebuilt_to_the_same_answers(pods):
     """The view holds no truth: deleted under a stopped or a running replica, it is made again."""
     tags = new_tags(pods)
     made = wishes(seeded(11), tags, 40)
     answers = store(pods.urls, made)
     assert pods.two.stop() == 0
-    for path in pods.folder.glob("two.sqlite*"):
-        if path.is_file():
-            path.unlink()
+    delete_view(pods, "two")
     pods.two.restart()
     eventually(lambda: ask("GET", f"{pods.two.url}/readyz").status == 200)
     check_agreement(pods, tags, made, answers)
-    for path in pods.folder.glob("one.sqlite*"):
-        if path.is_file():
-            path.unlink()
+    delete_view(pods, "one")
     eventually(lambda: ask("GET", f"{pods.one.url}/readyz").status == 200, within=20)
     check_agreement(pods, tags, made, answers)
     more = wishes(seeded(12), tags, 40)
     answers |= store(pods.urls, more)
     check_agreement(pods, tags, made + more, answers)
+
+
+def test_readers_of_a_view_that_is_deleted_are_answered_or_told_to_come_back(pods):
+    """Again and again deleted under six readers: they get the answer or 503, nothing else."""
+    (tag,) = new_tags(pods, 1)
+    deleted = threading.Event()
+
+    def act(number):
+        if number == 0:
+            for _ in range(20):
+                delete_view(pods, "one")
+                segment = {"h": [1.0, 2.0], "t": [next(SERIAL), 0.5]}
+                assert ask("POST", f"{pods.buffer.url}/sendF", segment).status == 201
+                eventually(lambda: ask("GET", f"{pods.one.url}/readyz").status == 200, within=20)
+            deleted.set()
+        told = set()
+        while not deleted.is_set():
+            for path in ("/", "/api/v1/global-tags", f"/api/v1/global-tags/{tag}"):
+                told.add(ask("GET", pods.one.url + path).status)
+        return told
+
+    assert set().union(*at_once(7, act)) == {200, 503}
