@@ -1,4 +1,7 @@
-"""The databuffer killed at any instruction: nothing that it acknowledged is lost."""
+"""The databuffer killed at any instruction: nothing that it acknowledged is lost.
+
+KILL_ROUNDS asks for more rounds than 50, KILL_SEED for those of an earlier run, which printed it.
+"""
 
 from __future__ import annotations
 
