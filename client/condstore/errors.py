@@ -164,7 +164,7 @@ def _read(body: bytes) -> tuple[str, str]:
     text = body.decode("utf-8", "replace").strip()
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[:_LONGEST_DETAIL], ""
     if not isinstance(answer, dict):
         return text[:_LONGEST_DETAIL], ""

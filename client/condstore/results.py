@@ -163,11 +163,15 @@ def parse(make: Callable[[Json], T], answer: Json, url: str) -> T:
     """Return `make(answer)`; raise `UnexpectedAnswer` naming the URL if it is something else."""
     try:
         return make(answer)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise UnexpectedAnswer(
             f"{url} does not answer as a condstore server does ({type(error).__name__}: {error}); "
             "is another service on that port?"
         ) from error
+
+
+def _optional(kind: Callable[[Json], T], value: Json) -> T | None:
+    return None if value is None else kind(value)
 
 
 def moment(pair: Json) -> Moment | None:
@@ -191,7 +195,7 @@ def tag(row: Mapping[str, Json]) -> Tag:
     return Tag(
         name=str(row["name"]),
         state=str(row["state"]),
-        fingerprint=row.get("fingerprint"),
+        fingerprint=_optional(str, row.get("fingerprint")),
         payload_lists=_count(row["payload_lists"]),
         payload_iovs=int(row["payload_iovs"]),
         lsn=int(row["lsn"]),
@@ -251,7 +255,7 @@ def resolution(answer: Json) -> Resolution:
     return Resolution(
         tag=str(answer["tag"]),
         state=str(answer["state"]),
-        fingerprint=answer.get("fingerprint"),
+        fingerprint=_optional(str, answer.get("fingerprint")),
         lsn=int(answer["lsn"]),
         moment=Moment(*(int(number) for number in answer["moment"])),
         since=moment(answer["since"]),
@@ -266,9 +270,9 @@ def _payload(row: Json) -> Payload:
     return Payload(
         payload_type=str(row["payload_type"]),
         name=str(row["name"]),
-        checksum=row.get("checksum"),
-        digest=row.get("digest"),
-        size=row.get("size"),
+        checksum=_optional(str, row.get("checksum")),
+        digest=_optional(str, row.get("digest")),
+        size=_optional(int, row.get("size")),
         start=Moment(int(start[0]), int(start[1])),
         end=moment(row["end"]),
     )

@@ -1,11 +1,13 @@
 """What a person reads: plain lines everywhere, colour and a moving bar on a terminal only.
 
 Results go to standard output, progress and complaints to standard error: a pipe gets results.
+Much of a line is a server's words: they are shown, never obeyed by the terminal.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from typing import TYPE_CHECKING, TextIO
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+_CONTROL = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _EVERY = 5.0  # seconds between two progress lines where no bar can move
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
 
@@ -31,11 +34,11 @@ class Terminal:
 
     def say(self, line: str = "") -> None:
         """Print one line of the result, at once."""
-        print(line, file=self._out, flush=True)
+        print(_harmless(line), file=self._out, flush=True)
 
     def complain(self, line: str) -> None:
         """Print one line that is not part of the result."""
-        print(line, file=self._err, flush=True)
+        print(_harmless(" ".join(line.splitlines())), file=self._err, flush=True)
 
     def bold(self, text: str) -> str:
         """Make it stand out."""
@@ -123,6 +126,15 @@ class Terminal:
                 self.complain(f"{what}: {done} of {total} {unit}")
 
         return advance
+
+
+def _harmless(text: str) -> str:
+    r"""Leave colours and line ends; whatever else would move a terminal becomes visible.
+
+    >>> _harmless("\x1b[1mbold\x1b[0m \x1b[2J\x07")
+    '\x1b[1mbold\x1b[0m �[2J�'
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _nothing(_: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ CONNECT_WITHIN = 5.0  # seconds
 SILENT_FOR = 60.0  # seconds without a byte from the server
 AGENT = "condstore-client/0.1"
 _SUCCESS = frozenset({200, 201})
+_LSN = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Transport:
 def lsn_of(headers: Mapping[str, str]) -> int:
     """Return the ledger position an answer carries, 0 if none."""
     text = headers.get("X-Ledger-LSN", "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if _LSN.fullmatch(text) else 0
 
 
 def reason(error: BaseException) -> str:
@@ -158,7 +160,7 @@ def json_of(response: requests.Response) -> Json:
     """Return the answer's JSON; raise `UnexpectedAnswer` if it is something else."""
     try:
         return response.json()
-    except requests.JSONDecodeError as error:
+    except (requests.JSONDecodeError, RecursionError) as error:
         raise UnexpectedAnswer(
             f"{response.url} did not answer with JSON; is another service on that port?"
         ) from error

@@ -28,6 +28,7 @@ from condstore.moments import Moment
 from condstore.producer import Producer
 from condstore.retry import Policy
 from condstore.segments import Segment
+from condstore.terminal import Terminal
 
 QUICK = Policy(attempts=4, first=0.001, cap=0.002, patience=5.0)
 CONTENT = b"payload bytes" * 1000
@@ -179,6 +180,42 @@ def test_another_service_on_the_port_is_told_apart(server, body):
     server.will((200, {}, body))
     with pytest.raises(UnexpectedAnswer, match="another service on that port"):
         client(server).tags()
+
+
+ODD = {"n_itm": 1, "buff_size": 1, "dstatus": "OPERATIONAL", "user": "u", "token": "t"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"a":' * 100_000, json.dumps(ODD).replace("1", "1e999").encode(), b"\xff"],
+    ids=["deep", "deeper", "infinite", "no UTF-8"],
+)
+def test_an_answer_made_to_break_a_client_is_an_unexpected_answer(server, body):
+    """Whatever stands in a body, the client says in one line that it is not our server's."""
+    server.will((200, {}, body))
+    with pytest.raises(UnexpectedAnswer):
+        client(server).buffer()
+    assert isinstance(from_answer(400, {}, body, "http://here"), Malformed)
+
+
+def test_values_are_of_their_kind_whatever_was_sent(server):
+    """What is shown as text is text, and a ledger position has at most 19 digits."""
+    row = {"name": "a", "state": "b", "fingerprint": 5, "payload_lists": 1, "payload_iovs": 1}
+    told = {"global_tags": [row | {"lsn": 1}]}
+    server.will((200, {"X-Ledger-LSN": "9" * 5000}, told))
+    one = client(server)
+    assert one.tags()[0].fingerprint == "5"
+    assert one.lsn == 0
+
+
+def test_a_servers_words_do_not_move_the_terminal(capsys):
+    """A detail with escape sequences and line breaks stays one visible line."""
+    terminal = Terminal.standard(colour=False)
+    terminal.complain("condstore: \x1b]0;title\x07\x1b[2J\r\nsecond \x9b5n")
+    terminal.say("\x1b[31mred\x1b[0m\x08")
+    written = capsys.readouterr()
+    assert written.err == "condstore: �]0;title��[2J second �5n\n"
+    assert written.out == "\x1b[31mred\x1b[0m�\n"
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 206, 302, 304, 308])
