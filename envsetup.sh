@@ -50,6 +50,8 @@
 : "${BODY_TIMEOUT:=30}"; export BODY_TIMEOUT
 # Size from which a ledger file is sealed and the next one begun.
 : "${LEDGER_SEGMENT_BYTES:=67108864}"; export LEDGER_SEGMENT_BYTES
+# Size from which the journal of small blobs is settled; a start after a crash reads about as much.
+: "${BLOB_JOURNAL_BYTES:=67108864}"; export BLOB_JOURNAL_BYTES
 
 # -- both tiers ------------------------------------------------------------------------------------
 

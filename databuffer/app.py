@@ -37,7 +37,7 @@ def create_app(config: Config) -> web.Application:
     """Wire the tier on a volume."""
     disk = Disk(config.wchsz + _READERS, "disk")
     ledger = VolumeLedger(config.ledgerroot, disk, config.ledger_segment_bytes)
-    blobs = VolumeBlobs(config.blobroot, disk)
+    blobs = VolumeBlobs(config.blobroot, disk, config.blob_journal_bytes)
     documents = Documents(config.stateroot, disk)
     places = Places(config.wchsz, config.write_wait)
     files = BufferFiles(config)
@@ -54,6 +54,7 @@ def create_app(config: Config) -> web.Application:
             yield
         finally:
             await ledger.close()
+            await blobs.close()
             disk.close()
 
     app = web.Application(middlewares=[outermost], client_max_size=0)

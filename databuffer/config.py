@@ -40,6 +40,7 @@ class Config:
     max_state_bytes: int
     body_timeout: float
     ledger_segment_bytes: int
+    blob_journal_bytes: int
     shutdown_grace: float
     log_level: str
 
@@ -72,6 +73,7 @@ class Config:
             max_state_bytes=_count(environ, "MAX_STATE_BYTES", 1 << 20),
             body_timeout=_seconds(environ, "BODY_TIMEOUT", 30),
             ledger_segment_bytes=_count(environ, "LEDGER_SEGMENT_BYTES", 64 << 20),
+            blob_journal_bytes=_count(environ, "BLOB_JOURNAL_BYTES", 64 << 20),
             shutdown_grace=_seconds(environ, "SHUTDOWN_GRACE", 20),
             log_level=_level(environ),
         )

@@ -1,14 +1,15 @@
 """A databuffer whose power may be cut: what it did not sync is gone.
 
 A kill leaves the kernel's cache, so it cannot tell whether anything was synced. Run as a program
-this is the databuffer with `os.open`, `mkdir`, `fsync` and `fdatasync` watched. POWER_CUT names a
-folder which then holds what a disk would that does the least the standard allows: of a file the
-bytes it had when it was last synced, of a directory the names it had when it was last synced.
+this is the databuffer with `os.open`, `mkdir`, `fsync`, `fdatasync` and `syncfs` watched. POWER_CUT
+names a folder which then holds what a disk would that does the least the standard allows: of a file
+the bytes it had when it was last synced, of a directory the names it had when it was last synced.
 `after_the_cut` makes a volume of that.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -79,6 +80,14 @@ class Disk:
         with self._lock:
             self._new(inode)
 
+    def all_synced(self, _path: Path) -> None:
+        """Note that everything on the file system is durable now."""
+        for directory, _, names in os.walk(self._volume, topdown=False):
+            for path in (*(Path(directory) / name for name in names), Path(directory)):
+                descriptor = os.open(path, os.O_RDONLY)
+                self.synced(descriptor)
+                os.close(descriptor)
+
     def synced(self, descriptor: int) -> None:
         """Note that a file's bytes, or a directory's names, are durable now."""
         path = Path(f"/proc/self/fd/{descriptor}")
@@ -137,6 +146,8 @@ def _watch(disk: Disk) -> None:
 
 
 if __name__ == "__main__":
-    _watch(Disk(Path(os.environ["VOLUME_ROOT"]), Path(os.environ["POWER_CUT"])))
+    _disk = Disk(Path(os.environ["VOLUME_ROOT"]), Path(os.environ["POWER_CUT"]))
+    _watch(_disk)
     sys.path[0] = str(Path.cwd())
+    importlib.import_module("databuffer.store.atomic").sync_file_system = _disk.all_synced  # type: ignore[attr-defined]
     runpy.run_module("databuffer", run_name="__main__", alter_sys=True)

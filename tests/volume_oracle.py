@@ -20,6 +20,7 @@ Entry = dict[str, Any]
 
 _SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
 _BLOB = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{64})")
+_JOURNAL = re.compile(r"journal/[0-9]{20}\.blobs")
 _FIELDS = ["lsn", "time", "actor", "type", "data", "keys", "prev", "crc"]
 _KEYED_FIELDS = [*_FIELDS[:6], "idempotency_key", *_FIELDS[6:]]
 _ARCHIVE = re.compile(
@@ -156,7 +157,7 @@ class VolumeOracle:
         root = self.volume / "blobs"
         found = set()
         for path in root.rglob("*"):
-            if path.is_dir():
+            if path.is_dir() or _JOURNAL.fullmatch(str(path.relative_to(root))):
                 continue
             name = _BLOB.fullmatch(str(path.relative_to(root)))
             assert name, f"{path} is no blob"

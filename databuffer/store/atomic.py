@@ -8,6 +8,7 @@ start with `.tmp-`; `sweep` removes them.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".tmp-"
 UNNAMED = os.O_TMPFILE
+_LIBC = ctypes.CDLL(None, use_errno=True)  # the standard library has no syncfs
 _NO_UNNAMED = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 
 
@@ -44,6 +46,17 @@ def sync_file(path: Path) -> None:
             os.close(descriptor)
 
 
+def sync_file_system(path: Path) -> None:
+    """Make all that was written to the path's file system durable: one call for many files."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(descriptor)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and its missing parents, each durable in its own parent."""
     if path.is_dir():
@@ -53,11 +66,16 @@ def make_directory(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def require_writable(path: Path) -> None:
+    """Raise `PermissionError` for a directory that nothing can be written into."""
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "not writable", str(path))
+
+
 def prepare_directory(path: Path) -> None:
     """Make a directory ready: there, writable, without what a killed process left."""
     make_directory(path)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "not writable", str(path))
+    require_writable(path)
     sweep(path)
 
 

@@ -1,7 +1,8 @@
 """Blobs as files: `sha256/ab/cd/<hex>`, published by link, never written in place.
 
-Small blobs that come at once share a call into the pool. A large one is written and hashed a chunk
-a call while the next chunk is being received. Either appears only when it is complete and durable.
+Small blobs that come at once share a call into the pool, and tiny ones a sync: see `journal`. A
+large one is written and hashed a chunk a call while the next chunk is being received. Each appears
+only when it is complete and durable.
 """
 
 from __future__ import annotations
@@ -14,9 +15,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from databuffer.errors import DatabufferError, DigestMismatch, StorageFailed, Unknown, from_os_error
+from databuffer.errors import (
+    DatabufferError,
+    DigestMismatch,
+    StorageFailed,
+    Unknown,
+    from_os_error,
+    is_full,
+)
 from databuffer.names import Digest
 from databuffer.store import atomic
+from databuffer.store.journal import Journal
 from databuffer.store.memory import MemoryBlob
 from databuffer.store.protocols import Stored
 from databuffer.store.recent import Recent
@@ -24,7 +33,7 @@ from databuffer.store.shelves import Shelves
 from databuffer.store.together import Together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from databuffer.store.disk import Disk
@@ -36,6 +45,8 @@ _KEPT = 16 << 20
 _WRITEBACK = 64 << 20
 _LANES = 4
 _TOGETHER = 1 << 18
+_TINY = 64 << 10  # above, writing a blob twice costs more than syncing it
+_TINY_TOGETHER = 1 << 20
 
 
 class VolumeBlob:
@@ -94,23 +105,49 @@ class _Put:
 
 
 class VolumeBlobs:
-    """A `BlobStore` in a directory. `prepare` first; it sweeps what a killed process left."""
+    """A `BlobStore` in a directory. `prepare` first; it mends what a killed process left.
 
-    def __init__(self, root: Path, disk: Disk) -> None:
+    A journal of tiny blobs is settled when it has `journal_bytes`.
+    """
+
+    def __init__(self, root: Path, disk: Disk, journal_bytes: int) -> None:
         self._root, self._disk = root, disk
         self._base = root / "sha256"
         self._shelves = Shelves(self._base)
         self._recent = Recent(_KEPT, _SMALL)
-        self._small = Together(disk, self._put_all, _LANES, _TOGETHER)
+        self._small = Together(disk, self._put_synced, _LANES, _TOGETHER)
+        self._tiny = Together(disk, self._put_journalled, 1, _TINY_TOGETHER)
+        self._journal = Journal(root / "journal", journal_bytes)
+        self._settling: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
-        """Make the directories and sweep temporary files."""
+        """Make the directories, sweep temporary files, put back what was only journalled."""
         atomic.prepare_directory(self._root)
         atomic.make_directory(self._base)
+        try:
+            self._journal.replay(self._restore)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            _log.error("the volume is full: journalled blobs are not all put back yet")
+
+    async def close(self) -> None:
+        """Make everything durable under its own name."""
+        if self._settling is not None:
+            await self._settling
+        try:
+            await self._disk.run(self._journal.close)
+        except StorageFailed:
+            _log.exception("journalled blobs could not be settled; the next start puts them back")
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
         """Keep these bytes, together with others that come at the same time."""
-        return await self._small.do(_Put(content, expected), len(content))
+        if len(content) > _TINY:
+            return await self._small.do(_Put(content, expected), len(content))
+        stored = await self._tiny.do(_Put(content, expected), len(content))
+        if self._journal.sealed and self._settling is None:
+            self._settling = asyncio.create_task(self._settle_journal())
+        return stored
 
     async def put_stream(
         self, chunks: AsyncIterator[bytes], expected: Digest | None = None
@@ -144,14 +181,43 @@ class VolumeBlobs:
             self._recent.add(digest, blob.content)
         return blob
 
-    def _put_all(self, puts: Sequence[_Put]) -> list[Stored | DatabufferError]:
+    def _put_synced(self, puts: Sequence[_Put]) -> list[Stored | DatabufferError]:
         """Take all through one stage before the next: the first sync then does most for them."""
         with ExitStack() as opened:
             write = partial(self._write, opened)
             for stage in (write, self._sync, self._publish, self._settle):
-                for put in puts:
-                    _attempt(stage, put)
+                _attempt(stage, puts)
         return [put.outcome() for put in puts]
+
+    def _put_journalled(self, puts: Sequence[_Put]) -> list[Stored | DatabufferError]:
+        """Sync the journal for all of them, once their bytes have found room on the volume."""
+        with ExitStack() as opened:
+            _attempt(partial(self._write, opened), puts)
+            sound = [put for put in puts if put.failure is None]
+            contents = {put.digest: put.content for put in sound}
+            try:
+                if contents:
+                    self._journal.append(contents)
+            except (DatabufferError, OSError) as error:
+                _fail(sound, error)
+            _attempt(self._publish, puts)
+            _attempt(self._settle, [put for put in sound if not put.created])
+        return [put.outcome() for put in puts]
+
+    async def _settle_journal(self) -> None:
+        try:
+            await self._disk.run(self._journal.settle)
+        except StorageFailed:
+            _log.exception("journalled blobs could not be settled; they stay in the journal")
+        finally:
+            self._settling = None
+
+    def _restore(self, digest: Digest, content: bytes) -> None:
+        path = self._shelves.path(digest)
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic.replace(path, content, durable=False)
+            _log.info("blob %s is put back from the journal", digest)
 
     def _write(self, opened: ExitStack, put: _Put) -> None:
         put.digest = _checked(Digest.of(put.content), put.expected)
@@ -204,15 +270,20 @@ class VolumeBlobs:
             raise Unknown(f"no blob {digest}") from None
 
 
-def _attempt(stage: Callable[[_Put], None], put: _Put) -> None:
-    """Do one stage of one blob; what fails is this blob's own failure."""
-    if put.failure is None:
-        try:
-            stage(put)
-        except DatabufferError as error:
-            put.failure = error
-        except OSError as error:
-            put.failure = from_os_error(error)
+def _attempt(stage: Callable[[_Put], None], puts: Iterable[_Put]) -> None:
+    """Do one stage of each blob; what fails is that blob's own failure."""
+    for put in puts:
+        if put.failure is None:
+            try:
+                stage(put)
+            except (DatabufferError, OSError) as error:
+                _fail([put], error)
+
+
+def _fail(puts: Iterable[_Put], error: DatabufferError | OSError) -> None:
+    failure = error if isinstance(error, DatabufferError) else from_os_error(error)
+    for put in puts:
+        put.failure = failure
 
 
 def _write_chunk(upload: atomic.Upload, chunk: bytes) -> None:

@@ -219,6 +219,7 @@ class VolumeLedger:
 
     def _open(self) -> None:
         atomic.make_directory(self._root)
+        atomic.require_writable(self._root)
         lock = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._take_volume(lock)

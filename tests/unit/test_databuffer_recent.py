@@ -34,7 +34,7 @@ def test_what_is_large_is_not_kept():
 async def test_a_blob_read_again_needs_no_disk(tmp_path):
     """A small blob that was read once is served although its file is gone."""
     disk = Disk(1, "test")
-    blobs = VolumeBlobs(tmp_path / "blobs", disk)
+    blobs = VolumeBlobs(tmp_path / "blobs", disk, 1 << 20)
     blobs.prepare()
     digest = (await blobs.put(b"content")).digest
     (await blobs.open(digest)).close()

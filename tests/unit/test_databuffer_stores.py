@@ -33,7 +33,7 @@ def blobs(request, tmp_path, disk):
     """Each blob store in turn."""
     if request.param == "memory":
         return MemoryBlobs()
-    store = VolumeBlobs(tmp_path / "blobs", disk)
+    store = VolumeBlobs(tmp_path / "blobs", disk, 1 << 20)
     store.prepare()
     return store
 

@@ -109,7 +109,7 @@ async def test_a_cancelled_caller_does_not_disturb_the_others(disk):
 
 async def test_small_blobs_at_once_have_their_own_outcomes(tmp_path, disk):
     """Among blobs put at the same time a wrong digest refuses its own blob and keeps the others."""
-    blobs = VolumeBlobs(tmp_path / "blobs", disk)
+    blobs = VolumeBlobs(tmp_path / "blobs", disk, 1 << 20)
     blobs.prepare()
     contents = [b"content %d" % number for number in range(50)]
     wrong = Digest.of(b"something else")
@@ -119,5 +119,5 @@ async def test_small_blobs_at_once_have_their_own_outcomes(tmp_path, disk):
     )
     assert isinstance(found.pop(7), DigestMismatch)
     assert all(stored.created for stored in found)
-    kept = {path.read_bytes() for path in (tmp_path / "blobs").rglob("*") if path.is_file()}
+    kept = {path.read_bytes() for path in (tmp_path / "blobs/sha256").rglob("*") if path.is_file()}
     assert kept == set(contents) - {b"content 7"}
