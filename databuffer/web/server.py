@@ -51,8 +51,8 @@ class Server(web.Server):
     """Makes a `Connection` for each client."""
 
     def __call__(self) -> RequestHandler:
-        """Serve one client."""
-        return Connection(self, loop=self._loop, **self._kwargs)
+        """Serve one client; a body is what was sent, whatever `Content-Encoding` says it is."""
+        return Connection(self, loop=self._loop, auto_decompress=False, **self._kwargs)
 
 
 class Runner(web.AppRunner):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import hashlib
 import http.client
 import json
@@ -407,6 +408,20 @@ def test_odd_payload_types_are_refused(shared, kind):
     with unchanged(folder):
         answer = ask("POST", f"{running.url}/sendF?type={kind}", SEGMENT)
         assert answer.status == 400, answer
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "nonsense"])
+def test_a_body_is_kept_as_it_is_sent(shared, encoding):
+    """Nothing is unpacked on the way in: half a gzip file is that, not the half that it holds."""
+    running, _ = shared
+    body = gzip.compress(seeded(4).randbytes(5000))[:-900] + encoding.encode()
+    fields = head("POST", "/blobs", Content_Length=len(body), Content_Encoding=encoding)
+    status, answered = raw(running.url, fields, body)
+    assert status == 201, answered
+    assert json.loads(answered.partition(b"\r\n\r\n")[2]) == {
+        "digest": f"sha256:{sha256(body)}",
+        "size": len(body),
+    }
 
 
 # All at once -----------------------------------------------------------------------------------
