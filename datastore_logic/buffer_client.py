@@ -133,8 +133,8 @@ class BufferClient:
 
     def head(self) -> Head:
         """Return which ledger it is and how far it goes."""
-        told = orjson.loads(self._expect(self._get("/ledger/head")).body)
-        return Head(told["ledger"], told["lsn"], told["hash"])
+        found = told(self._expect(self._get("/ledger/head")), "ledger", "lsn", "hash")
+        return Head(found["ledger"], found["lsn"], found["hash"])
 
     def entries(self, after: int, *, limit: int = 1000, wait: int = 0) -> Entries:
         """Return the entries after an LSN, waiting up to `wait` seconds for the first.
@@ -148,10 +148,11 @@ class BufferClient:
             timeout=wait + LEDGER_TIMEOUT,
             twice=True,
         )
-        self._expect(_answer(response))
-        headers = response.headers
-        head = Head(headers.get("X-Ledger-Id", ""), _lsn(response))
-        return Entries(head, response.data.splitlines())
+        answer = self._expect(_answer(response))
+        ledger = response.headers.get("X-Ledger-Id")
+        if not ledger:
+            raise _not_agreed(answer)
+        return Entries(Head(ledger, answer.lsn), response.data.splitlines())
 
     def append(self, entry: Mapping[str, Any]) -> int:
         """Append one entry, and return its LSN. The same idempotency key again is harmless.
@@ -163,8 +164,8 @@ class BufferClient:
         body = orjson.dumps(entry)
         answer = self._post("/ledger", body, None, twice="idempotency_key" in entry)
         if answer.status == 412:
-            raise PreconditionFailed(orjson.loads(answer.body)["lsn"])
-        return cast("int", orjson.loads(self._expect(answer).body)["lsn"])
+            raise PreconditionFailed(told(answer, "lsn")["lsn"])
+        return cast("int", told(self._expect(answer), "lsn")["lsn"])
 
     # payloads -------------------------------------------------------------------------------
 
@@ -172,8 +173,8 @@ class BufferClient:
         """Store the bytes and return their digest. They are not held whole."""
         headers = {} if length is None else {"Content-Length": str(length)}
         answer = self._expect(_answer(self._send("POST", "/blobs", body, headers)))
-        told = orjson.loads(answer.body)
-        return StoredBlob(told["digest"], told["size"], answer.status == 201)
+        found = told(answer, "digest", "size")
+        return StoredBlob(found["digest"], found["size"], answer.status == 201)
 
     def open_blob(self, method: str, digest: Digest, headers: dict[str, str]) -> BaseHTTPResponse:
         """Return the open answer with the payload's bytes; the caller closes it."""
@@ -205,7 +206,8 @@ class BufferClient:
         if request_id := REQUEST_ID.get():
             headers["X-Request-Id"] = request_id
         wait = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout or self._read_timeout)
-        for last in (False, True):
+        sent = False
+        for last in (not twice, True):
             try:
                 return self._pool.urlopen(
                     method,
@@ -216,16 +218,11 @@ class BufferClient:
                     timeout=wait,
                     preload_content=preload,
                 )
-            except _NOT_SENT as reason:
-                raise BufferAway("The databuffer cannot be reached.") from reason
             except HTTPError as reason:
-                if not twice:
-                    raise OutcomeUnknown(
-                        "The databuffer did not answer; it may have stored this."
-                        " Ask again, with the same Idempotency-Key if there was one."
-                    ) from reason
-                if last:
-                    raise BufferAway("The databuffer does not answer.") from reason
+                reached = not isinstance(reason, _NOT_SENT)
+                sent = sent or reached
+                if last or not reached:
+                    raise _silence(method, sent=sent) from reason
         raise AssertionError  # pragma: no cover
 
     def _expect(self, answer: Answer) -> Answer:
@@ -235,13 +232,44 @@ class BufferClient:
         raise refusal(answer)
 
 
+def _silence(method: str, *, sent: bool) -> BufferAway | OutcomeUnknown:
+    """Return what it means that no answer came: a write that was sent may have been stored."""
+    if sent and method not in {"GET", "HEAD"}:
+        return OutcomeUnknown(
+            "The databuffer did not answer; it may have stored this."
+            " Ask again, with the same Idempotency-Key if there was one."
+        )
+    return BufferAway(f"The databuffer {'does not answer' if sent else 'cannot be reached'}.")
+
+
+def parsed(answer: Answer) -> object:
+    """Return the JSON of an answer; raise BufferAway where it is none (another service's page)."""
+    try:
+        content: object = orjson.loads(answer.body)
+    except orjson.JSONDecodeError as reason:
+        raise _not_agreed(answer) from reason
+    return content
+
+
+def told(answer: Answer, *fields: str) -> dict[str, Any]:
+    """Return the JSON object of an answer; raise BufferAway where it lacks one of the fields."""
+    found = parsed(answer)
+    if not isinstance(found, dict) or not found.keys() >= set(fields):
+        raise _not_agreed(answer)
+    return found
+
+
+def _not_agreed(answer: Answer) -> BufferAway:
+    return BufferAway(f"The databuffer answered {answer.status}, and not what was agreed.")
+
+
 def refusal(answer: Answer) -> BufferRefused | BufferAway | LsnBeyondHead:
     """Return the error that a databuffer's answer other than success means to our caller."""
     try:
-        told = orjson.loads(answer.body)
-        detail, code, field = str(told["detail"]), str(told["code"]), told.get("field")
+        found = orjson.loads(answer.body)
+        detail, code, field = str(found["detail"]), str(found["code"]), found.get("field")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        return BufferAway(f"The databuffer answered {answer.status}, and not what was agreed.")
+        return _not_agreed(answer)
     if code == "lsn_beyond_head":
         return LsnBeyondHead(detail)
     if answer.status in {500, 502, 504}:

@@ -28,7 +28,7 @@ from databuffer.buffer.state import (
     BufferState,
     StoredFile,
 )
-from databuffer.errors import Frozen, KeyReused, KeysMoved, VolumeFull
+from databuffer.errors import Frozen, KeyReused, VolumeFull
 from databuffer.gate import Gate
 from databuffer.store.lines import parse
 from databuffer.store.protocols import NewEntry
@@ -166,7 +166,7 @@ class StreamingBuffer:
             "sample_ns": segment.sample_ns,
         }
         appended = await self._append(STORED, data, NOBODY, (SEGMENTS_KEY,), key)
-        if appended.repeated and key is not None:
+        if appended.repeated:
             first = await self._entry(appended.lsn)
             return Written(first.data["name"], first.data["size"], first.lsn)
         file = StoredFile(name, digest, len(body), appended.time)
@@ -176,29 +176,26 @@ class StreamingBuffer:
     async def _append(
         self, kind: str, data: dict[str, Any], actor: str, keys: tuple[str, ...], key: str | None
     ) -> Appended:
-        """Append if the buffer's status is the one known here, and take the entry over.
+        """Append on condition that the buffer's status is the one known here; take it over.
 
-        Inside the gate only a stranger's entry that touches the same key can have moved it.
+        Inside the gate nothing can have moved it, for `buffer/` keys are this class's own; should
+        that ever be wrong, the ledger refuses.
         """
-        expected = self.state.moved
-        while True:
-            entry = NewEntry(kind, actor, orjson.dumps(data), keys, {STATE_KEY: expected}, key)
-            try:
-                appended = await self._ledger.append(entry)
-            except KeysMoved as error:
-                expected = error.moved[STATE_KEY]
-                continue
-            if not appended.repeated:
-                self.state.apply(appended.lsn, appended.time, kind, data)
-            return appended
+        expect = {STATE_KEY: self.state.moved}
+        entry = NewEntry(kind, actor, orjson.dumps(data), keys, expect, key)
+        appended = await self._ledger.append(entry)
+        if appended.repeated:
+            _refuse_other(await self._entry(appended.lsn), kind)
+        else:
+            self.state.apply(appended.lsn, appended.time, kind, data)
+        return appended
 
     async def _first(self, key: str, kind: str) -> Entry | None:
         lsn = await self._ledger.find(key)
         if lsn is None:
             return None
         entry = await self._entry(lsn)
-        if entry.type != kind:
-            raise KeyReused("that idempotency key named another kind of request")
+        _refuse_other(entry, kind)
         return entry
 
     async def _entry(self, lsn: int) -> Entry:
@@ -210,6 +207,11 @@ class StreamingBuffer:
         after = max(self.state.last_name_ns, self._last_name_ns)
         self._last_name_ns = max(time.time_ns(), after + 1)
         return f"{self._prefix}{self._last_name_ns}.json"
+
+
+def _refuse_other(entry: Entry, kind: str) -> None:
+    if entry.type != kind:
+        raise KeyReused("that idempotency key named another kind of request")
 
 
 def _hidden(token: str) -> str:

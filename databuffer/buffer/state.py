@@ -15,7 +15,8 @@ from databuffer.names import Digest
 
 STORED, FROZEN, CLEANED = "buffer.stored", "buffer.frozen", "buffer.cleaned"
 PREFIX = "buffer."
-STATE_KEY, SEGMENTS_KEY = "buffer/state", "buffer/segments"
+OWN_KEYS = "buffer/"
+STATE_KEY, SEGMENTS_KEY = OWN_KEYS + "state", OWN_KEYS + "segments"
 NOBODY = "databuf"
 
 

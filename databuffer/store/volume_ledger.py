@@ -123,12 +123,18 @@ class VolumeLedger:
     # --- the writer task -------------------------------------------------------------------
 
     async def _write(self) -> None:
-        while not self._closing or self._queue:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                await asyncio.sleep(0)  # callers answered just now may join this batch
-                await self._commit(self._take())
+        batch: list[Waiting] = []
+        try:
+            while not self._closing or self._queue:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._queue:
+                    await asyncio.sleep(0)  # callers answered just now may join this batch
+                    batch = self._take()
+                    await self._commit(batch)
+        finally:
+            if not self._closing:  # a defect: nobody may wait for a writer that is gone
+                self._refuse(batch, LedgerFailed("the ledger's writer ended"))
 
     def _take(self) -> list[Waiting]:
         batch: list[Waiting] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from databuffer.buffer.state import PREFIX
+from databuffer.buffer.state import OWN_KEYS, PREFIX
 from databuffer.errors import Malformed
 from databuffer.names import EntryType, parse_text
 from databuffer.store.protocols import NewEntry
@@ -126,7 +126,11 @@ def _key(key: object, field: str) -> str:
 def _keys(raw: object) -> tuple[str, ...]:
     if not isinstance(raw, list):
         raise Malformed("keys is an array of names", field="keys")
-    return tuple(_key(key, f"keys[{at}]") for at, key in enumerate(raw))
+    keys = tuple(_key(key, f"keys[{at}]") for at, key in enumerate(raw))
+    for at, key in enumerate(keys):
+        if key.startswith(OWN_KEYS):
+            raise Malformed(f"{OWN_KEYS} keys are the databuffer's own", field=f"keys[{at}]")
+    return keys
 
 
 def _expect(raw: object) -> Mapping[str, int]:

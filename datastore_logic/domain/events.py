@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from datastore_logic.domain.errors import BadEvent, DomainError, UnknownEvent
-from datastore_logic.domain.moment import Interval, Moment
+from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName
 from datastore_logic.domain.timeline import Attach, Change, Detach, Payload, Row, Trim
 
@@ -60,15 +60,11 @@ class TagFrozen:
 
 @dataclass(frozen=True, slots=True)
 class IovsChanged:
-    """Changes to the timeline of one payload type in one tag.
-
-    `list_id` is None when the tag had no list of that type, which this entry then makes.
-    """
+    """Changes to the timeline of one payload type in one tag, which it makes if there is none."""
 
     type: ClassVar = "iovs.changed"
     tag: TagName
     payload_type: PayloadTypeName
-    list_id: int | None
     changes: tuple[Change, ...]
 
     def data(self) -> Data:
@@ -77,7 +73,6 @@ class IovsChanged:
         return {
             "tag": self.tag,
             "payload_type": self.payload_type,
-            "list": self.list_id,
             "detached": [c.start.wire() for c in self.changes if isinstance(c, Detach)],
             "trimmed": [
                 [c.start.wire(), c.end.wire()] for c in self.changes if isinstance(c, Trim)
@@ -98,7 +93,6 @@ class IovsChanged:
         return cls(
             TagName.parse(data["tag"]),
             PayloadTypeName.parse(data["payload_type"]),
-            data["list"],
             (
                 *(Detach(Moment(*start)) for start in data["detached"]),
                 *(Trim(Moment(*start), Moment(*end)) for start, end in data["trimmed"]),
@@ -124,7 +118,7 @@ class BufferStored:
             PayloadTypeName.parse(data["payload_type"]),
             Row(
                 Interval(Moment(*data["start"]), Moment(*data["end"])),
-                Payload(data["name"], None, Digest.parse(data["digest"]), int(data["size"])),
+                _payload(data["name"], None, data["digest"], data["size"]),
             ),
             int(data["samples"]),
             int(data["sample_ns"]),
@@ -185,7 +179,7 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Row]:
     return [
         Row(
             Interval(Moment(*start), None if end is None else Moment(*end)),
-            Payload(name, checksum, None if digest is None else Digest.parse(digest), size),
+            _payload(name, checksum, digest, size),
         )
         for start, end, name, checksum, digest, size in zip(
             columns["start"],
@@ -197,3 +191,13 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Row]:
             strict=True,
         )
     ]
+
+
+def _payload(name: object, checksum: object, digest: object, size: object) -> Payload:
+    if not isinstance(name, str):
+        raise TypeError(f"a payload's name is text, not {name!r}")
+    if checksum is not None and not isinstance(checksum, str):
+        raise TypeError(f"a checksum is text, not {checksum!r}")
+    if size is not None and (type(size) is not int or not 0 <= size <= LIMIT):
+        raise ValueError(f"a size is a number of bytes, not {size!r}")
+    return Payload(name, checksum, None if digest is None else Digest.parse(digest), size)

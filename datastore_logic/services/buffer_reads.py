@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from datastore_logic.buffer_client import refusal
+from datastore_logic.buffer_client import parsed, refusal
 from datastore_logic.errors import BufferAway
 from datastore_logic.view import browse
 
@@ -87,4 +85,5 @@ def _told(tier: Tier, ask: Callable[[], Answer], view: Callable[[Snapshot], Cont
     except BufferAway:
         with tier.reading() as snapshot:
             return Told(view(snapshot), snapshot.lsn, away=True)
-    return Told(orjson.loads(answer.body or b"[]"), answer.lsn, away=False)
+    content = [] if answer.status == 204 else parsed(answer)
+    return Told(content, answer.lsn, away=False)

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.errors import Conflict, OutcomeUnknown, PreconditionFailed
+from datastore_logic.errors import Conflict, PreconditionFailed
 from datastore_logic.view.apply import OWN_KEY
 from datastore_logic.view.browse import known_request
 
@@ -90,7 +90,7 @@ def commit(
 
 
 def _append(tier: Tier, actor: str, proposal: Proposal, idempotency_key: str) -> int:
-    """Append one entry; the same idempotency key makes asking twice harmless."""
+    """Append one entry. Its idempotency key lets the client send it again when no answer came."""
     entry = {
         "type": proposal.event.type,
         "actor": actor,
@@ -99,7 +99,4 @@ def _append(tier: Tier, actor: str, proposal: Proposal, idempotency_key: str) ->
         "expect": proposal.expect,
         "idempotency_key": idempotency_key,
     }
-    try:
-        return tier.buffer.append(entry)
-    except OutcomeUnknown:
-        return tier.buffer.append(entry)
+    return tier.buffer.append(entry)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from datastore_logic.buffer_client import refusal
+from datastore_logic.buffer_client import refusal, told
 from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.events import IovsChanged
 from datastore_logic.domain.tags import Digest, TagState
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.database import Snapshot
 
 FROZEN: Final = "FROZEN"
+BROKEN_VOLUME: Final = frozenset({500, 507})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,15 @@ def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat
 
 
 def clean(tier: Tier, key: str | None) -> Answer:
-    """Archive what the buffer holds and open it again. Any failure of its volume is an answer."""
+    """Archive what the buffer holds and open it again. A failure of its volume is an answer.
+
+    Raises:
+        DatabufferError: it was not done, or nobody knows (OutcomeUnknown).
+    """
     tier.database.position().refuse_if_halted()
     answer = tier.buffer.clean(key)
-    if answer.status == 201:
-        tier.see(answer.lsn)
+    if answer.status not in BROKEN_VOLUME:
+        tier.see(_expect(answer).lsn)
     return answer
 
 
@@ -131,8 +136,8 @@ def clean(tier: Tier, key: str | None) -> Answer:
 
 
 def _stat(tier: Tier) -> Stat:
-    told = orjson.loads(_expect(tier.buffer.stat()).body)
-    return Stat(told["n_itm"], told["buff_size"])
+    found = told(_expect(tier.buffer.stat()), "n_itm", "buff_size")
+    return Stat(found["n_itm"], found["buff_size"])
 
 
 def _decide_insert(
@@ -140,18 +145,17 @@ def _decide_insert(
 ) -> Proposal | Committed:
     """Propose what an insert changes; in the streamed tag the newest is simply added."""
     tag = _refuse_if_closed(tier, snapshot, name)
-    held = browse.list_id(snapshot, tag.id, payload_type) if tag else None
+    timeline_id = browse.timeline_id(snapshot, tag.id, payload_type) if tag else None
     mine = list_key(name, payload_type)
-    keys = (mine,) if held else (mine, tag_key(name))
-    list_id, timeline_id = held or (None, None)
+    keys = (mine,) if timeline_id else (mine, tag_key(name))
     if name == tier.config.stream_tag:
-        event = IovsChanged(name, payload_type, list_id, (Attach(row),))
+        event = IovsChanged(name, payload_type, (Attach(row),))
         return Proposal(event, keys, snapshot.touched(tag_key(name), BUFFER_STATE))
     overlapping = browse.overlapping(snapshot, timeline_id, row.interval) if timeline_id else []
     changes = insert(overlapping, row, tag.state if tag else TagState.UNLOCKED)
     if not changes and tag:
         return Committed(tag.lsn, new=False)
-    event = IovsChanged(name, payload_type, list_id, changes)
+    event = IovsChanged(name, payload_type, changes)
     return Proposal(event, keys, snapshot.touched(mine, tag_key(name)))
 
 

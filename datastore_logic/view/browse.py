@@ -149,14 +149,14 @@ def lists(snapshot: Snapshot, tag_id: int) -> list[ListRow]:
     ]
 
 
-def list_id(snapshot: Snapshot, tag_id: int, payload_type: str) -> tuple[int, int] | None:
-    """Return the ids of the tag's list of a type and of its timeline, None if there is none."""
+def timeline_id(snapshot: Snapshot, tag_id: int, payload_type: str) -> int | None:
+    """Return the id of the timeline of a tag's list of a type, None if there is no such list."""
     found = snapshot.connection.execute(
-        "SELECT l.id, l.timeline_id FROM payload_list l JOIN payload_type t ON t.id = l.type_id"
+        "SELECT l.timeline_id FROM payload_list l JOIN payload_type t ON t.id = l.type_id"
         " WHERE l.tag_id = ? AND t.name = ?",
         (tag_id, payload_type),
     ).fetchone()
-    return None if found is None else (found[0], found[1])
+    return None if found is None else int(found[0])
 
 
 def overlapping(snapshot: Snapshot, timeline_id: int, interval: Interval) -> list[Row]:

@@ -60,6 +60,7 @@ class Replica:
     def wait_for(self, lsn: int, timeout: float) -> bool:
         """Return True once the view has applied `lsn`, False if it does not within `timeout` s."""
         deadline = monotonic() + timeout
+        self._look()
         while not self._reached(lsn, deadline):
             try:
                 left = max(0.0, deadline - monotonic())
@@ -118,6 +119,15 @@ class Replica:
             )
 
     # ----------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """See how far the view is now: another process may have begun it again, on a new ledger."""
+        try:
+            applied = self._database.position().applied_lsn
+        except (ViewError, sqlite3.Error):
+            applied = 0
+        with self._turn:
+            self._applied = applied
 
     def _reached(self, lsn: int, deadline: float) -> bool:
         """Wait for whoever pulls; True if `lsn` is applied or time is up, False: pull yourself."""

@@ -49,14 +49,14 @@ def blueprint(tier: Tier) -> Blueprint:
     @routes.post("/freezeds")
     def freezeds() -> Response:
         told = wire.json_object()
-        user, token = wire.text(told, "user", most=1000), wire.text(told, "token")
+        user, token = wire.text(told, "user", most=wire.MAX_USER), wire.text(told, "token")
         stat = streaming.freeze_when_full(tier, user, token, wire.idempotency_key())
         return wire.plain(WAITING) if stat is None else wire.answer(asdict(stat), 201)
 
     @routes.post("/flushbuf")
     def flushbuf() -> Response:
         done = streaming.clean(tier, wire.idempotency_key())
-        if done.status != 201:
+        if done.status in streaming.BROKEN_VOLUME:
             return wire.plain(BROKEN, 500)
         return wire.plain(done.body, 201, lsn=done.lsn)
 

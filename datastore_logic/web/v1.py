@@ -75,7 +75,7 @@ def blueprint(tier: Tier) -> Blueprint:
         done = tags.freeze_tag(
             tier,
             tag,
-            user=wire.text(told, "user", wire.actor(), most=1000),
+            user=wire.text(told, "user", "", most=wire.MAX_USER) or wire.actor(),
             token=wire.text(told, "token", ""),
             reason=wire.text(told, "reason", "") or None,
             key=wire.idempotency_key(),

@@ -21,6 +21,7 @@ TEXT: Final = "text/plain; charset=utf-8"
 CHUNK: Final = 1 << 20
 MAX_JSON_BYTES: Final = 1 << 20
 MAX_NAME: Final = 1000
+MAX_USER: Final = 200
 _MAX_KEY: Final = 200
 
 
@@ -122,7 +123,7 @@ def logical_name() -> str | None:
 def actor() -> str:
     """Return who asks, as far as they say; nothing is proven yet."""
     user = request.args.get("user", "")
-    return user if 0 < len(user) <= MAX_NAME and user.isprintable() else "anonymous"
+    return user if 0 < len(user) <= MAX_USER and user.isprintable() else "anonymous"
 
 
 def idempotency_key() -> str | None:

@@ -329,6 +329,7 @@ async def test_a_bad_question_is_refused(client, query, status):
         ({"data": {"n": -(2**63) - 1}}, "data"),
         ({"data": {"n": 10**400}}, None),
         ({"keys": None}, "keys"),
+        ({"keys": ["tag/X", "buffer/state"]}, "keys[1]"),
         ({"keys": "tag/X"}, "keys"),
         ({"keys": [1]}, "keys[0]"),
         ({"keys": ["a", ""]}, "keys[1]"),

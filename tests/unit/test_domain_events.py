@@ -17,7 +17,6 @@ WRITTEN = [
     events.IovsChanged(
         TagName("X"),
         PayloadTypeName("Beam"),
-        None,
         (
             Detach(Moment(1)),
             Trim(Moment(2), Moment(3, 1)),
@@ -26,6 +25,11 @@ WRITTEN = [
         ),
     ),
 ]
+
+COLUMNS = {
+    "start": [[1, 0]], "end": [None], "name": ["n"], "checksum": [None], "digest": [None],
+    "size": [None],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("event", WRITTEN, ids=lambda event: event.type)
@@ -46,7 +50,12 @@ def test_a_type_nobody_knows_is_no_damage():
         ("tag.created", {}),
         ("tag.created", {"tag": "../x"}),
         ("buffer.stored", {"payload_type": "strain", "start": [1], "end": [0, 0]}),
-        ("iovs.changed", {"tag": "X", "payload_type": "T", "list": 1, "detached": 3}),
+        ("iovs.changed", {"tag": "X", "payload_type": "T", "detached": 3}),
+        ("iovs.changed", WRITTEN[2].data() | {"attached": COLUMNS | {"name": [5]}}),
+        ("iovs.changed", WRITTEN[2].data() | {"attached": COLUMNS | {"checksum": [5]}}),
+        ("iovs.changed", WRITTEN[2].data() | {"attached": COLUMNS | {"size": [2**63]}}),
+        ("iovs.changed", WRITTEN[2].data() | {"attached": COLUMNS | {"size": [True]}}),
+        ("iovs.changed", WRITTEN[2].data() | {"attached": COLUMNS | {"end": []}}),
     ],
 )
 def test_a_damaged_entry_is_named(kind, data):

@@ -4,7 +4,7 @@ import orjson
 import pytest
 from logic_fakes import FakeBuffer, small_app
 
-from datastore_logic.errors import OutcomeUnknown, PreconditionFailed
+from datastore_logic.errors import PreconditionFailed
 from datastore_logic.services.commit import ATTEMPTS
 
 
@@ -78,25 +78,6 @@ def test_who_always_loses_is_told_so(buffer, ask):
     assert (refused.status_code, refused.json["code"]) == (409, "conflict")
     assert len(attempts) == ATTEMPTS
     assert len({entry["idempotency_key"] for entry in attempts}) == 1
-
-
-def test_an_unknown_outcome_is_asked_for_again_with_the_same_key(buffer, ask):
-    """The answer was lost; the entry was not, and is not written twice."""
-    append = buffer.append
-    calls = []
-
-    def lost_once(entry):
-        lsn = append(entry)
-        calls.append(entry["idempotency_key"])
-        if len(calls) == 1:
-            raise OutcomeUnknown("lost")
-        return lsn
-
-    buffer.append = lost_once
-    assert ask.post("/api/v1/global-tags", json={"name": "Y"}).status_code == 201
-    assert len(calls) == 2
-    assert len(set(calls)) == 1
-    assert types(buffer) == ["tag.created", "tag.created"]
 
 
 def test_a_callers_key_makes_a_repeat_harmless(buffer, ask):
