@@ -13,7 +13,7 @@ DatabufferError
 │   ├── DigestMismatch
 │   ├── KeysMoved             an expected ledger key was touched meanwhile
 │   ├── BeyondHead            asked for what the ledger does not hold yet
-│   ├── KeyReused             an idempotency key of another kind of request
+│   ├── KeyReused             an idempotency key of another request
 │   ├── PreconditionFailed
 │   └── PreconditionMissing
 ├── Unavailable               try again later
@@ -102,7 +102,7 @@ class BeyondHead(Refused):
 
 
 class KeyReused(Refused):
-    """An idempotency key came back with another kind of request."""
+    """An idempotency key came back with another request."""
 
 
 class PreconditionFailed(Refused):

@@ -30,6 +30,7 @@ from databuffer.buffer.state import (
 )
 from databuffer.errors import Frozen, KeyReused, VolumeFull
 from databuffer.gate import Gate
+from databuffer.names import Digest
 from databuffer.store.lines import parse
 from databuffer.store.protocols import NewEntry
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from databuffer.buffer.files import BufferFiles
     from databuffer.buffer.segment import Segment
     from databuffer.gate import Places
-    from databuffer.names import Digest, PayloadTypeName
+    from databuffer.names import PayloadTypeName
     from databuffer.store.disk import Disk
     from databuffer.store.lines import Entry
     from databuffer.store.protocols import Appended, BlobStore, Ledger
@@ -90,9 +91,9 @@ class StreamingBuffer:
         return self._materialiser.behind
 
     async def send(self, body: bytes, payload_type: PayloadTypeName, key: str | None) -> Written:
-        """Store a segment; raise `Malformed`, `Frozen`, or what the stores raise."""
+        """Store a segment; raise `Malformed`, `Frozen`, `KeyReused`, or what the stores raise."""
         if key is not None and (first := await self._first(key, STORED)):
-            return Written(first.data["name"], first.data["size"], first.lsn)
+            return _as_first(first, await self._disk.run(Digest.of, body), payload_type)
         segment = await self._parse(body)
         async with self._gate.opened():
             self._refuse_when_frozen()
@@ -167,8 +168,7 @@ class StreamingBuffer:
         }
         appended = await self._append(STORED, data, NOBODY, (SEGMENTS_KEY,), key)
         if appended.repeated:
-            first = await self._entry(appended.lsn)
-            return Written(first.data["name"], first.data["size"], first.lsn)
+            return _as_first(await self._entry(appended.lsn), digest, payload_type)
         file = StoredFile(name, digest, len(body), appended.time)
         await self._materialiser.add(file, body)
         return Written(name, len(body), appended.lsn)
@@ -212,6 +212,13 @@ class StreamingBuffer:
 def _refuse_other(entry: Entry, kind: str) -> None:
     if entry.type != kind:
         raise KeyReused("that idempotency key named another kind of request")
+
+
+def _as_first(first: Entry, digest: Digest, payload_type: PayloadTypeName) -> Written:
+    """Answer a repeat; raise `KeyReused` if it is none, lest a segment be taken for stored."""
+    if (first.data["digest"], first.data["payload_type"]) != (digest, payload_type):
+        raise KeyReused("that idempotency key named another segment")
+    return Written(first.data["name"], first.data["size"], first.lsn)
 
 
 def _hidden(token: str) -> str:

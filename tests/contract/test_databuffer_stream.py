@@ -190,6 +190,33 @@ async def test_repeats_answer_as_the_first_did(client):
         assert answer.status == 409
 
 
+@pytest.mark.parametrize(("body", "query"), [(TIMED, ""), (SEGMENT, "?type=other"), (b"x", "")])
+async def test_a_key_of_another_segment_stores_nothing_and_says_so(client, body, query):
+    """201 would let the sender believe that this segment is kept."""
+    await send(client, **{"Idempotency-Key": "seg"})
+    status, told = await send(client, body, query, **{"Idempotency-Key": "seg"})
+    assert (status, told["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+    assert (await get(client, "/stat"))["n_itm"] == 1
+
+
+async def test_one_key_for_all_at_once_is_one_request_and_refusals(client):
+    """Whichever of them is first: the others are repeats or 409, never a defect of ours."""
+    key = {"Idempotency-Key": "one for all"}
+    entry = {"type": "x", "actor": "a", "data": {}, "keys": [], "idempotency_key": "one for all"}
+    for _ in range(20):
+        asked = [
+            *(client.post("/sendF", data=body, headers=key) for body in (SEGMENT, TIMED)),
+            client.post("/upddsc", json=PERSON, headers=key),
+            client.post("/cleanall", headers=key),
+            client.post("/ledger", json=entry),
+        ]
+        statuses = [answer.status for answer in await asyncio.gather(*asked)]
+        assert statuses.count(201) >= 1
+        assert set(statuses) <= {201, 409, 503}
+        entry["idempotency_key"] = key["Idempotency-Key"] = f"{key['Idempotency-Key']}."
+        await client.post("/cleanall")
+
+
 async def test_a_frozen_buffer_never_gains_a_segment(client):
     """Freeze against 32 streamers: nothing is stored after the freeze, and the counters agree."""
     streamers = [asyncio.create_task(_stream_until_frozen(client)) for _ in range(32)]
