@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from databuffer.errors import StorageFailed
+from databuffer.web import errors
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractStreamWriter
@@ -52,8 +53,7 @@ async def _send(
     if wanted is None:
         status, offset, length = 200, 0, blob.size
     elif wanted[0] >= wanted[1]:
-        headers |= {"Content-Range": f"bytes */{blob.size}"}
-        return web.Response(status=416, headers=headers)
+        return _outside(request, blob.size)
     else:
         status, offset, length = 206, wanted[0], wanted[1] - wanted[0]
         headers |= {"Content-Range": f"bytes {offset}-{wanted[1] - 1}/{blob.size}"}
@@ -96,6 +96,15 @@ class Slice(web.StreamResponse):
         end = self._offset + self._count
         for at in range(self._offset, end, _CHUNK):
             await self.write(await self._blob.read(at, min(_CHUNK, end - at)))
+
+
+def _outside(request: web.Request, size: int) -> web.Response:
+    """Refuse the range, not to be kept: a cache would give it to those who want the blob."""
+    detail = {"detail": f"the blob has {size} bytes", "code": "range_not_satisfiable"}
+    response = errors.encode(416, detail, request.path)
+    response.headers["Content-Range"] = f"bytes */{size}"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _headers(digest: Digest) -> dict[str, str]:

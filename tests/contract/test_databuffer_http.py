@@ -111,11 +111,13 @@ async def test_a_range_that_is_not_understood_gets_all(client, header):
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0"])
 async def test_a_range_outside_is_refused(client, header):
-    """416, saying how long the blob is."""
+    """416, saying how long the blob is; no cache may keep that for those who want all of it."""
     await client.post("/blobs", data=b"0123456789")
     async with client.get(path_of(b"0123456789"), headers={"Range": header}) as answer:
         assert answer.status == 416
         assert answer.headers["Content-Range"] == "bytes */10"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert (await answer.json())["code"] == "range_not_satisfiable"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
