@@ -26,6 +26,7 @@ _GIVEN = web.RequestKey("request_id", str)
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_LONGEST = 300
 _PROCESS = secrets.token_hex(4)
 _serial = itertools.count(1)
 _log = logging.getLogger("databuffer.http")
@@ -65,7 +66,7 @@ async def _answered(request: web.Request, handler: Handler, request_id: str) -> 
     except ConnectionError:
         raise  # the client went away: there is nobody to answer
     except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
-        _log.exception("%s %s failed [%s]", request.method, request.path, request_id)
+        _log.exception("%s %s failed [%s]", request.method, _on_one_line(request.path), request_id)
         return _unless_begun(request, errors.answer_bug(request.path))
 
 
@@ -78,7 +79,18 @@ def _unless_begun(request: web.Request, response: web.Response) -> web.Response:
 
 def _note(request: web.Request, status: int, detail: str, request_id: str) -> None:
     level = logging.ERROR if status in {500, 507} else logging.INFO
-    _log.log(level, "%s %s: %d %s [%s]", request.method, request.path, status, detail, request_id)
+    path, said = _on_one_line(request.path), _on_one_line(detail)
+    _log.log(level, "%s %s: %d %s [%s]", request.method, path, status, said, request_id)
+
+
+def _on_one_line(text: str) -> str:
+    """Keep what a caller wrote from passing for lines of the log, or from filling it."""
+    shown = text[:_LONGEST]
+    if shown.isprintable():
+        return shown
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in shown
+    )
 
 
 def _count(request: web.Request, status: int, seconds: float) -> None:

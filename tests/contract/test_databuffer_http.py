@@ -11,6 +11,7 @@ import json
 import pytest
 from aiohttp import ClientPayloadError
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from databuffer.app import create_app
 from databuffer.config import Config
@@ -424,6 +425,18 @@ async def test_health_says_what_an_operator_asks(client):
     text = await (await client.get("/metrics")).text()
     assert "databuffer_ledger_lsn 1.0" in text
     assert 'databuffer_requests_total{method="POST",route="/ledger",status="201"} 1.0' in text
+
+
+@pytest.mark.parametrize("path", ["/state/x%0AERROR%20forged%1B%5B31m", "/state/" + "x" * 5000])
+async def test_a_caller_writes_no_line_of_the_log(client, caplog, path):
+    """One refused request is one line of sensible length, whatever its path and its body hold."""
+    caplog.set_level("INFO", "databuffer.http")
+    async with client.get(URL(path, encoded=True)) as answer:
+        assert answer.status == 400
+    await post(client, {"ERROR\nforged" + "x" * 5000: 1})
+    lines = [record.getMessage() for record in caplog.records if record.name == "databuffer.http"]
+    assert len(lines) == 2
+    assert all(line.isprintable() and len(line) < 1000 for line in lines)
 
 
 async def test_every_answer_carries_a_request_id(client):
