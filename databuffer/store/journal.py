@@ -41,21 +41,23 @@ class Journal:
         self._open: Path | None = None
         self._next = 1
         self._sealed: list[Path] = []
+        self._owed: list[Path] = []
 
     @property
     def sealed(self) -> bool:
         """Whether there are journals to settle."""
-        return bool(self._sealed)
+        return bool(self._sealed or self._owed)
 
     def replay(self, restore: Callable[[Digest, bytes], None]) -> None:
-        """Give what was journalled to `restore`, then settle; at a start, before any append."""
+        """Give what a killed process journalled to `restore`, then settle; before any append.
+
+        While `restore` fails for want of space, `settle` will try again.
+        """
+        self._restore = restore
         atomic.prepare_directory(self._folder)
-        self._sealed = sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
-        if self._sealed:
-            self._next = int(self._sealed[-1].stem) + 1
-            for path in self._sealed:
-                for digest, content in _records(path):
-                    restore(digest, content)
+        self._owed = sorted(path for path in self._folder.iterdir() if _NAME.fullmatch(path.name))
+        if self._owed:
+            self._next = int(self._owed[-1].stem) + 1
             self.settle()
 
     def append(self, contents: Mapping[Digest, bytes]) -> None:
@@ -73,19 +75,28 @@ class Journal:
         """Make every file of the sealed journals durable, and remove these.
 
         Whoever appends publishes a batch's files before it appends the next, so all files of a
-        sealed journal are there.
+        sealed journal are there. Those that a killed process left go when all is put back.
         """
-        settled = list(self._sealed)
-        atomic.sync_file_system(self._folder)
-        for path in settled:
-            path.unlink(missing_ok=True)
-            self._sealed.remove(path)
+        self._remove_sealed()
+        for path in list(self._owed):
+            for digest, content in _records(path):
+                self._restore(digest, content)
+            self._sealed.append(path)
+            self._owed.remove(path)
+        self._remove_sealed()
 
     def close(self) -> None:
         """Settle everything, so that the next start has nothing to put back."""
         self._seal()
-        if self._sealed:
-            self.settle()
+        self.settle()
+
+    def _remove_sealed(self) -> None:
+        settled = list(self._sealed)
+        if settled:
+            atomic.sync_file_system(self._folder)
+        for path in settled:
+            path.unlink(missing_ok=True)
+            self._sealed.remove(path)
 
     def _begin(self) -> None:
         self._seal()

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -235,6 +236,29 @@ def test_a_disk_that_fails_for_blobs_says_500_and_keeps_nothing(tmp_path):
         disk.free()
         oracle.check()
         assert ask("POST", f"{url}/blobs", LARGE).status == 201
+
+
+def test_blobs_that_a_full_volume_could_not_put_back_are_not_forgotten(tmp_path):
+    """After a power cut, on a volume that is full now: they wait until there is space."""
+    bodies = [b"small blob %d" % number for number in range(20)]
+    with injected(tmp_path) as disk, _started(disk):
+        url = disk.running.url
+        for body in bodies:
+            assert ask("POST", f"{url}/blobs", body).status == 201
+        disk.running.kill()
+        # Names that were not synced may be gone; their bytes were, in the journal.
+        shutil.rmtree(disk.volume / "blobs/sha256")
+        disk.fill()
+        disk.running.restart()
+        disk.free()
+        for number in range(5):
+            assert ask("POST", f"{url}/blobs", b"a later blob %d" % number).status == 201
+        assert disk.running.stop() == 0
+        disk.running.restart()
+        for body in bodies:
+            assert ask("GET", f"{url}/blobs/sha256/{sha256(body)}").body == body
+        assert disk.running.stop() == 0
+        VolumeOracle(disk.volume).check()
 
 
 # Read-only -------------------------------------------------------------------------------------
