@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 
@@ -33,10 +34,20 @@ def main() -> int:
             level=config.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
+        _allow_many_files()
         return asyncio.run(serve(config))
     except (DatabufferError, OSError) as error:
         sys.stderr.write(f"databuffer: cannot start: {_one_line(error)}\n")
         return 1
+
+
+def _allow_many_files() -> None:
+    """Take as many open files, connections among them, as may be had: often 1024 are preset.
+
+    Where they run out, nobody is accepted any more, and asyncio fills the log with saying so.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _one_line(error: Exception) -> str:

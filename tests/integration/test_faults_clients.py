@@ -9,6 +9,7 @@ import hashlib
 import http.client
 import json
 import re
+import resource
 import signal
 import socket
 import struct
@@ -518,6 +519,22 @@ def test_many_clients_at_once_need_little_memory(tmp_path):
 
 
 # Stopping, and starting twice ------------------------------------------------------------------
+
+
+def test_more_connections_than_the_preset_number_of_files(tmp_path):
+    """A soft limit of open files is no limit of clients: 400 silent ones keep nobody out."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        running = databuffer_at(tmp_path).start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as silent:
+        silent.callback(running.stop)
+        for _ in range(400):
+            silent.enter_context(connect(running.url)).sendall(b"GET /livez HTTP/1.1\r\nX-")
+        assert ask("POST", f"{running.url}/blobs", b"content").status == 201
+    assert "accept" not in running.log.read_text()
 
 
 def test_stopped_under_load_it_keeps_all_it_acknowledged_and_exits_0(tmp_path):
