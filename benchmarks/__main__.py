@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from benchmarks import disk, downloads, ledger, machine, resolve, stream, uploads
 from benchmarks.bench import Bench
 from benchmarks.load import Generator, Refused
-from benchmarks.report import Table, mebibytes
+from benchmarks.report import Table, mebibytes, percent
 from benchmarks.servers import CannotStart
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ SCENARIOS: dict[str, Callable[[Bench], list[Table]]] = {
 }
 _NEEDED = 24 * 2**30
 _NEEDED_QUICK = 6 * 2**30
+_QUIET = 0.15
 
 
 def main() -> int:
@@ -49,6 +50,7 @@ def main() -> int:
         try:
             for name in options.names or SCENARIOS:
                 _show(SCENARIOS[name](bench), markdown=options.markdown)
+                _print([_meanwhile(bench.others[-1]), ""])
         except (CannotStart, Refused) as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1
@@ -77,6 +79,12 @@ def _show(tables: list[Table], *, markdown: bool) -> None:
 
 def _print(lines: Iterable[str]) -> None:
     print(*lines, sep="\n", flush=True)
+
+
+def _meanwhile(others: float) -> str:
+    """Say how much of the machine was not ours; a benchmark on a busy machine measures that."""
+    verdict = "" if others <= _QUIET else ": too much to believe these figures"
+    return f"Meanwhile {percent(others, 1)} of the CPU went elsewhere{verdict}."
 
 
 def _memory(bench: Bench) -> Table:

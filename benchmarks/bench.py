@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
+from benchmarks import machine
 from benchmarks.report import percent
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The means of a run; scenarios add what their servers' memory came to."""
+    """The means of a run; scenarios add their servers' memory and what disturbed them."""
 
     folder: Path
     generator: Generator
@@ -46,6 +47,7 @@ class Bench:
     seconds: float
     quick: bool
     memory: list[tuple[str, str, int, int]] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
 
     def subfolder(self, name: str) -> Path:
         """Make and return a folder of a scenario's own."""
@@ -69,10 +71,12 @@ class Bench:
     def interleave(self, what: str, cases: Mapping[Key, Callable[[], T]]) -> dict[Key, list[T]]:
         """Run each case once a round, all rounds over, so that a slow minute hits every case."""
         found: dict[Key, list[T]] = {key: [] for key in cases}
+        begin = machine.work()
         for number in range(self.rounds):
             print(f"{what}: round {number + 1} of {self.rounds}", file=sys.stderr, flush=True)
             for key, case in cases.items():
                 found[key].append(case())
+        self.others.append(machine.work().others(begin))
         return found
 
     def note_memory(self, scenario: str, *servers: Server) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def describe(folder: Path) -> str:
@@ -20,6 +25,48 @@ def describe(folder: Path) -> str:
             f"{datetime.now(UTC):%Y-%m-%d}",
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What has been done so far, in CPU seconds, and the time at which that was seen."""
+
+    all: float
+    ours: float
+    at: float
+
+    def others(self, since: Work) -> float:
+        """Return what part of the machine other processes (and the kernel) took since then."""
+        others = (self.all - since.all) - (self.ours - since.ours)
+        return max(0.0, others / (self.at - since.at) / (os.cpu_count() or 1))
+
+
+def work() -> Work:
+    """Return what the machine has done, and this process with its descendants."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    idle = int(fields[3]) + int(fields[4])
+    total = sum(map(int, fields[:8]))
+    ours = sum(cpu_seconds(pid) for pid in family(os.getpid()))
+    return Work((total - idle) / _TICK, ours, time.monotonic())
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its children, grandchildren and so on."""
+    found = [pid]
+    for one in found:
+        for thread in Path(f"/proc/{one}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                found += map(int, thread.read_text().split())
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process, 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICK
 
 
 def _processor() -> str:

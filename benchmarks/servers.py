@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.machine import cpu_seconds, family
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _ROOT = Path(__file__).parents[1]
 _READY_WITHIN = 30.0
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class CannotStart(Exception):
@@ -36,25 +37,16 @@ class Server:
     pid: int
 
     def processes(self) -> list[int]:
-        """Return its process and that one's children, grandchildren and so on."""
-        found = [self.pid]
-        for pid in found:
-            with contextlib.suppress(FileNotFoundError):
-                found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        return found
+        """Return its process and that one's descendants."""
+        return family(self.pid)
 
     def cpu(self) -> float:
         """Return the CPU seconds that all its processes have taken so far."""
-        return sum(_cpu(pid) for pid in self.processes())
+        return sum(cpu_seconds(pid) for pid in self.processes())
 
     def memory(self) -> list[tuple[int, int]]:
         """Return resident and highest resident bytes of each of its processes."""
         return [_memory(pid) for pid in self.processes()]
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
 
 
 def _memory(pid: int) -> tuple[int, int]:
