@@ -9,6 +9,7 @@ from flask import Flask
 from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import Config
 from datastore_logic.services.tier import Tier
+from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.database import Database
 from datastore_logic.view.follower import Follower
 from datastore_logic.view.replica import Replica
@@ -27,8 +28,9 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     config = config or Config.from_environ(os.environ)
     database = Database(config.view_path, config.stream_tag)
     buffer = buffer or BufferClient(config)
-    replica = Replica(database, buffer, config.stream_tag)
-    tier = Tier(config, database, replica, buffer)
+    acknowledged = Acknowledged(config.acknowledged_path)
+    replica = Replica(database, buffer, config.stream_tag, acknowledged)
+    tier = Tier(config, database, replica, buffer, acknowledged)
     metrics = Metrics(database, config.metrics_path)
 
     app = Flask("datastore_logic")

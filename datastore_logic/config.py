@@ -91,6 +91,11 @@ class Config:
         """Where the workers of one pod keep the counters they add up for /metrics."""
         return self.view_path.with_name(f"{self.view_path.name}.metrics")
 
+    @property
+    def acknowledged_path(self) -> Path:
+        """Where the workers of one pod share which LSNs they have told callers of."""
+        return self.view_path.with_name(f"{self.view_path.name}.acknowledged")
+
 
 def _integer(
     environ: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int = 2**63 - 1

@@ -47,6 +47,7 @@ proc_name = "datastore_logic"
 control_socket_disable = True
 preload_app = False
 
+CATCH_UP = 3.0  # s that the ready line waits for the view
 _ready_tokens: list[int] = []
 
 
@@ -67,15 +68,19 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: ThreadWorker) -> None:
     """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
-    from datastore_logic.app import FOLLOWER  # noqa: PLC0415 - not in the parent process
+    from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415 - not in the parent process
+    from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
     worker.wsgi.extensions[FOLLOWER].start()
     if os.read(_ready_tokens[0], 1) == b"!":
+        is_complete = caught_up(worker.wsgi.extensions[TIER].database, CATCH_UP)
         many = "1 worker" if workers == 1 else f"{workers} workers"
         host, port = worker.sockets[0].getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
+        away = "" if is_complete else ", still catching up with the databuffer"
         print(
-            f"datastore_logic ready on http://{shown}:{port} ({many}, view {_config.view_path})",
+            f"datastore_logic ready on http://{shown}:{port}"
+            f" ({many}, view {_config.view_path}{away})",
             flush=True,
         )
 

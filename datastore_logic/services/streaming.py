@@ -57,7 +57,7 @@ class StoredPayload:
 def stream_segment(
     tier: Tier, body: bytes, payload_type: PayloadTypeName | None, key: str | None
 ) -> Answer:
-    """Store a segment; return the databuffer's answer once this pod shows the segment.
+    """Store a segment and return the databuffer's answer; who reads its tag here will see it.
 
     Raises:
         BufferIsFrozen: until the buffer is cleaned nothing is taken.
@@ -67,7 +67,7 @@ def stream_segment(
     answer = tier.buffer.send_segment(body, payload_type, key)
     if answer.status != 201:
         raise _refused(answer)
-    tier.see(answer.lsn)
+    tier.acknowledged.note(answer.lsn)
     return answer
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.buffer_client import BufferClient
     from datastore_logic.config import Config
+    from datastore_logic.view.acknowledged import Acknowledged
     from datastore_logic.view.database import Database, Snapshot
     from datastore_logic.view.replica import Replica
 
@@ -27,15 +28,21 @@ class Tier:
     database: Database
     replica: Replica
     buffer: BufferClient
+    acknowledged: Acknowledged
 
     @contextmanager
-    def reading(self, least_lsn: int = 0) -> Iterator[Snapshot]:
+    def reading(self, least_lsn: int = 0, *, of: str | None = None) -> Iterator[Snapshot]:
         """Read one consistent state, that reflects `least_lsn` at least.
+
+        What is read `of` the streaming buffer's tag reflects every segment this pod acknowledged,
+        as far as the databuffer can be reached.
 
         Raises:
             ViewBehind: it did not get there within VIEW_WAIT.
             ViewBuilding: the view is being built.
         """
+        if of == self.config.stream_tag:
+            self._show_segments()
         if least_lsn and self.database.position().applied_lsn < least_lsn:
             self.catch_up(least_lsn)
         with self.database.snapshot() as snapshot:
@@ -56,6 +63,11 @@ class Tier:
         except NotFound:
             with self.reading(self.buffer.head().lsn) as snapshot:
                 return decide(snapshot)
+
+    def _show_segments(self) -> None:
+        newest = self.acknowledged.newest()
+        if newest > self.database.position().applied_lsn:
+            self.see(newest)
 
     def see(self, lsn: int) -> None:
         """Wait until this pod shows the entry `lsn`, which the ledger already holds.

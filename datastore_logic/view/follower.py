@@ -12,7 +12,9 @@ import logging
 import random
 import sqlite3
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import DatabufferError, ViewError
@@ -29,10 +31,22 @@ POLL: Final = 5
 PAUSE: Final = 0.02
 """Seconds between polls: writers fetch for themselves, so the follower may gather a few."""
 
+LOOK_AGAIN: Final = 0.02
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 
 log = logging.getLogger(__name__)
+
+
+def caught_up(database: Database, within: float) -> bool:
+    """Wait until the view has reached the head seen at the start; False if not in `within` s."""
+    deadline = monotonic() + within
+    while monotonic() < deadline:
+        with suppress(ViewError, sqlite3.Error):
+            if database.position().caught_up:
+                return True
+        sleep(LOOK_AGAIN)
+    return False
 
 
 class Follower:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.buffer_client import Entries, Head
     from datastore_logic.domain.tags import TagName
+    from datastore_logic.view.acknowledged import Acknowledged
     from datastore_logic.view.database import Database, Position
 
     class Ledger(Protocol):
@@ -49,9 +50,16 @@ log = logging.getLogger(__name__)
 class Replica:
     """A view, the ledger it follows, and the threads of this process that wait for it."""
 
-    def __init__(self, database: Database, ledger: Ledger, stream_tag: TagName) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        stream_tag: TagName,
+        acknowledged: Acknowledged,
+    ) -> None:
         self._database = database
         self._ledger = ledger
+        self._acknowledged = acknowledged
         self._stream_tag = stream_tag
         self._turn = threading.Condition()
         self._pulling = False
@@ -169,6 +177,7 @@ class Replica:
     def _begin_again(self, seen: Position, reason: str, head: Head | None = None) -> None:
         log.warning("rebuilding the view, which was at LSN %d: %s", seen.applied_lsn, reason)
         self._database.discard(seen)
+        self._acknowledged.forget()
         self._begin(head or self._ledger.head())
 
     def _take(self, position: Position, entries: Entries) -> None:

@@ -33,7 +33,7 @@ def blueprint(tier: Tier) -> Blueprint:
 
     @routes.get("/global-tags")
     def list_tags() -> Response:
-        with tier.reading(wire.min_lsn()) as snapshot:
+        with tier.reading(wire.min_lsn(), of=tier.config.stream_tag) as snapshot:
             rows = [_tag(row) for row in browse.tags(snapshot)]
             told = {"lsn": snapshot.lsn, "global_tags": rows}
             return wire.answer(told, lsn=snapshot.lsn, away=not snapshot.position.reachable)
@@ -51,8 +51,9 @@ def blueprint(tier: Tier) -> Blueprint:
 
     @routes.get("/global-tags/<name>")
     def show_tag(name: str) -> Response:
-        with tier.reading(wire.min_lsn()) as snapshot:
-            tag = browse.find_ref(snapshot, TagRef.parse(name))
+        ref = TagRef.parse(name)
+        with tier.reading(wire.min_lsn(), of=ref.name) as snapshot:
+            tag = browse.find_ref(snapshot, ref)
             rows = [_list(held) for held in browse.lists(snapshot, tag.id)]
             return wire.revalidated({**_tag(tag), "payload_lists": rows}, snapshot, tag.lsn)
 
@@ -62,7 +63,7 @@ def blueprint(tier: Tier) -> Blueprint:
         only = None if kind is None else PayloadTypeName.parse(kind)
         moment = wire.moment()
         ref = TagRef.parse(name)
-        with tier.reading(wire.min_lsn()) as snapshot:
+        with tier.reading(wire.min_lsn(), of=ref.name) as snapshot:
             found = resolve(snapshot, ref, moment, only)
             if ref.fingerprint is not None:
                 return wire.immutable(_resolution(found), snapshot, ref.fingerprint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 
@@ -18,6 +19,18 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n
 ENTRY = {"type": "x", "idempotency_key": "k"}
 
 
+def whole_request(connection):
+    """Read one request with all of its body."""
+    raw = b""
+    while b"\r\n\r\n" not in raw:
+        raw += connection.recv(65536)
+    head, _, body = raw.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
 @contextlib.contextmanager
 def server(*answers):
     """Answer one connection after the other, an empty answer by breaking off; then be gone."""
@@ -28,7 +41,7 @@ def server(*answers):
             for answer in answers:
                 connection, _ = listening.accept()
                 with connection:
-                    asked.append(connection.recv(65536))
+                    asked.append(whole_request(connection))
                     connection.sendall(answer)
             listening.close()
 
