@@ -35,6 +35,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
 
     app = Flask("datastore_logic")
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # it would redirect, and with a page
     middleware.install(app, metrics)
     for blueprint in (
         stream.blueprint(tier),

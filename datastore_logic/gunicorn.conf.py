@@ -34,7 +34,8 @@ except BadConfiguration as problem:
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host
 bind = f"{_host}:{_config.port}"
 workers = _config.workers
-worker_class = "gthread"
+worker_class = "datastore_logic.worker.Worker"
+forwarder_headers = ""  # no header of a caller changes where we think we are
 threads = _config.threads
 worker_connections = 1000
 backlog = 2048

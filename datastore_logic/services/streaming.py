@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 
-FROZEN: Final = "FROZEN"
 BROKEN_VOLUME: Final = frozenset({500, 507})
 
 
@@ -91,16 +90,17 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
         TagIsFrozen, LockedOverlap, BufferIsFrozen: it takes nothing there.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
     """
-    asked = browse.about(IovsChanged.type, (list_key(tag, payload_type),))
 
     def refuse_early(snapshot: Snapshot) -> None:
-        if not key or browse.known_request(snapshot, key, asked) is None:
+        if not key or not browse.is_known(snapshot, key):
             _refuse_if_closed(tier, snapshot, tag)
 
     tier.decided(refuse_early)  # before any byte is sent on
     blob = tier.buffer.store_blob(body, length)
     digest = Digest.parse(blob.digest)
     row = Row(interval, Payload(name or digest, None, digest, blob.size))
+    alone = IovsChanged(tag, payload_type, (Attach(row),))
+    asked = browse.about(alone, (list_key(tag, payload_type),))
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         return _decide_insert(tier, snapshot, tag, payload_type, row)
@@ -110,9 +110,12 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
 
 
 def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat | None:
-    """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None."""
+    """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None.
+
+    One that is frozen already, by whomever, answers as if it had just been.
+    """
     tier.database.position().refuse_if_halted()
-    if _stat(tier).buff_size < tier.config.max_size:
+    if _stat(tier).buff_size < tier.config.max_size and not _is_frozen(tier):
         return None
     answer = _expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
     tier.see(answer.lsn)
@@ -133,6 +136,10 @@ def clean(tier: Tier, key: str | None) -> Answer:
 
 
 # ------------------------------------------------------------------------------------------------
+
+
+def _is_frozen(tier: Tier) -> bool:
+    return bool(told(_expect(tier.buffer.description()), "dstatus")["dstatus"] == browse.FROZEN)
 
 
 def _stat(tier: Tier) -> Stat:
@@ -162,7 +169,7 @@ def _decide_insert(
 def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> browse.TagRow | None:
     """Return the tag, None for a streamed tag that its first segment will make."""
     streamed = name == tier.config.stream_tag
-    if streamed and browse.buffer(snapshot).dstatus == FROZEN:
+    if streamed and browse.buffer(snapshot).frozen:
         raise BufferIsFrozen("Datastore frozen.")
     tag = browse.tag_named(snapshot, name)
     if tag is None:
@@ -182,6 +189,6 @@ def _expect(answer: Answer) -> Answer:
 
 def _refused(answer: Answer) -> Exception:
     error = refusal(answer)
-    if error.code == FROZEN:
+    if error.code == browse.FROZEN:
         return BufferIsFrozen("Datastore frozen.")
     return error

@@ -9,8 +9,9 @@ import orjson
 from datastore_logic.buffer_client import refusal
 from datastore_logic.domain.events import TagCreated, TagFrozen
 from datastore_logic.domain.tags import TagState
+from datastore_logic.errors import BufferIsFrozen
 from datastore_logic.services.commit import Committed, Proposal, commit
-from datastore_logic.view.browse import about, find_tag, lists, tag_fingerprint, tag_named
+from datastore_logic.view.browse import about, buffer, find_tag, lists, tag_fingerprint, tag_named
 
 if TYPE_CHECKING:
     from datastore_logic.domain.tags import TagName
@@ -34,15 +35,22 @@ def list_key(tag: str, payload_type: str) -> str:
 def create_tag(
     tier: Tier, name: TagName, description: str, *, actor: str, key: str | None = None
 ) -> Committed:
-    """Make an unlocked, empty tag; one that exists is left as it is."""
+    """Make an unlocked, empty tag; one that exists is left as it is.
+
+    Raises:
+        BufferIsFrozen: it is the streaming buffer's, and that is frozen: the tag would not be.
+    """
+    mine = tag_key(name)
+    rests_on = (mine, BUFFER_STATE) if name == tier.config.stream_tag else (mine,)
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         if (known := tag_named(snapshot, name)) is not None:
             return Committed(known.lsn, new=False)
-        keys = (tag_key(name),)
-        return Proposal(TagCreated(name, description), keys, snapshot.touched(*keys))
+        if BUFFER_STATE in rests_on and buffer(snapshot).frozen:
+            raise BufferIsFrozen("Datastore frozen.")
+        return Proposal(TagCreated(name, description), (mine,), snapshot.touched(*rests_on))
 
-    return commit(tier, actor, decide, key, about(TagCreated.type, (tag_key(name),)))
+    return commit(tier, actor, decide, key, about(TagCreated(name), (tag_key(name),)))
 
 
 def freeze_tag(
@@ -69,7 +77,7 @@ def freeze_tag(
         event = TagFrozen(name, tag_fingerprint(snapshot.connection, tag.id), reason)
         return Proposal(event, (tag_key(name),), snapshot.touched(*_all_keys(snapshot, tag)))
 
-    return commit(tier, user, decide, key, about(TagFrozen.type, (tag_key(name),)))
+    return commit(tier, user, decide, key, about(TagFrozen(name, ""), (tag_key(name),)))
 
 
 def _freeze_stream(tier: Tier, name: TagName, user: str, token: str, key: str | None) -> Committed:

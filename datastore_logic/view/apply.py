@@ -123,7 +123,7 @@ def apply_entry(context: Context, entry: Entry) -> None:
     if entry.idempotency_key and not entry.idempotency_key.startswith(OWN_KEY):
         context.view.execute(
             "INSERT OR IGNORE INTO idempotency VALUES (?, ?, ?)",
-            (entry.idempotency_key, entry.lsn, about(entry.event.type, entry.keys)),
+            (entry.idempotency_key, entry.lsn, about(entry.event, entry.keys)),
         )
 
 
@@ -191,10 +191,9 @@ def _buffer_cleaned(context: Context, entry: Entry, _event: BufferCleaned) -> No
         return
     if not _is_frozen(context, tag_id):
         _freeze(context, entry, tag_id, tag_fingerprint(view, tag_id))
-    # Its LSN stays the one that froze it: the content is not touched by the new name.
+    # Time and LSN stay those of the freeze: the content is not touched by the new name.
     view.execute(
-        "UPDATE global_tag SET name = ?, updated = ? WHERE id = ?",
-        (_archive_name(context, entry), entry.time, tag_id),
+        "UPDATE global_tag SET name = ? WHERE id = ?", (_archive_name(context, entry), tag_id)
     )
 
 

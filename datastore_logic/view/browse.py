@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain import fingerprint
+from datastore_logic.domain.events import IovsChanged
 from datastore_logic.domain.tags import TagState
+from datastore_logic.domain.timeline import Attach
 from datastore_logic.errors import KeyReused, NotFound
 from datastore_logic.view.rows import COLUMNS, row
 
@@ -14,11 +16,13 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
+    from datastore_logic.domain.events import Event
     from datastore_logic.domain.moment import Interval
     from datastore_logic.domain.tags import TagRef
     from datastore_logic.domain.timeline import Row
     from datastore_logic.view.database import Snapshot
 
+FROZEN: Final = "FROZEN"
 _TAG: Final = (
     "SELECT id, name, state, fingerprint, description, streamed, created, updated, lsn,"
     " list_count, iov_count FROM global_tag"
@@ -65,6 +69,11 @@ class BufferRow:
     dstatus: str
     user: str
     token: str
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it takes nothing until it is cleaned."""
+        return self.dstatus == FROZEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +226,22 @@ def link(snapshot: Snapshot) -> LinkRow:
     return LinkRow(bool(found[0]), found[1])
 
 
-def about(entry_type: str, keys: Sequence[str]) -> str:
-    """Return what an entry is about: its type and the first key it touches."""
-    return " ".join((entry_type, *keys[:1]))
+def about(event: Event, keys: Sequence[str]) -> str:
+    """Return by what a repeated request is known: the entry's type and the first key it touches.
+
+    For a payload IOV also which payload holds when; what was inserted is the last change of all.
+    """
+    told = " ".join((event.type, *keys[:1]))
+    if isinstance(event, IovsChanged) and isinstance(last := event.changes[-1], Attach):
+        iov = last.row
+        told += f" {iov.interval} {iov.payload.digest} {iov.payload.name}"
+    return told
+
+
+def is_known(snapshot: Snapshot, idempotency_key: str) -> bool:
+    """Return whether a caller's idempotency key made an entry."""
+    query = "SELECT 1 FROM idempotency WHERE key = ?"
+    return snapshot.connection.execute(query, (idempotency_key,)).fetchone() is not None
 
 
 def known_request(snapshot: Snapshot, idempotency_key: str, asked: str) -> int | None:

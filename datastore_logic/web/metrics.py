@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.view.database import Database
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -49,7 +50,8 @@ class Metrics:
     def observe(self, request: Request, response: Response, seconds: float) -> None:
         """Count one request, under its route rather than its path: paths are without number."""
         route = request.url_rule.rule if request.url_rule else "none"
-        self._requests.labels(route, request.method, response.status_code).inc()
+        method = request.method if request.method in METHODS else "other"
+        self._requests.labels(route, method, response.status_code).inc()
         self._seconds.labels(route).observe(seconds)
 
     def exposition(self) -> bytes:

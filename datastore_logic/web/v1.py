@@ -55,7 +55,8 @@ def blueprint(tier: Tier) -> Blueprint:
         with tier.reading(wire.min_lsn(), of=ref.name) as snapshot:
             tag = browse.find_ref(snapshot, ref)
             rows = [_list(held) for held in browse.lists(snapshot, tag.id)]
-            return wire.revalidated({**_tag(tag), "payload_lists": rows}, snapshot, tag.lsn)
+            told = {**_tag(tag), "name": ref.name, "payload_lists": rows}
+            return wire.revalidated(told, snapshot, tag.lsn)
 
     @routes.get("/global-tags/<name>/payloads")
     def payloads(name: str) -> Response:

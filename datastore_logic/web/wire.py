@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from flask import Response, request
+from gunicorn.http.errors import ParseException
 
 from datastore_logic.domain.errors import BadMoment
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
@@ -70,6 +71,8 @@ def _some(size: int) -> bytes:
         return request.stream.read(size)
     except OSError as reason:  # gunicorn's own "no more data" is one, too
         raise BadRequest("The body ended early.") from reason
+    except ParseException as reason:
+        raise BadRequest(f"The body is not chunked as it says: {reason}") from reason
 
 
 def json_object(*, needed: bool = True) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Bad input to every route: a clear JSON error, the right status, and nothing changed."""
 
+import socket
+from urllib.parse import urlsplit
+
 import pytest
 from logic_pair import pair
 
@@ -133,3 +136,47 @@ def test_a_malformed_idempotency_key_is_400(both, key):
     refused = both.post("/stream", '{"h":[1],"t":[0,1]}', Idempotency_Key=key)
     assert refused.status == 400
     assert both.get("/bufstat")["n_itm"] == 0
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", 400),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 90000 + b"\r\n\r\n", 431),
+        (b"POST /stream HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400),
+        (b"GET /api//v1/global-tags HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+    ],
+)
+def test_what_is_no_http_is_refused_in_json(both, raw, status):
+    """Never a page, never our fault, never a redirect."""
+    address = urlsplit(both.logic.url)
+    with socket.create_connection((address.hostname, address.port), 10) as connection:
+        connection.sendall(raw)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+            if b"}" in answer:
+                break
+    assert int(answer.split()[1]) == status, answer
+    assert b"application/json" in answer
+    assert b'"code":' in answer
+
+
+def test_a_key_that_comes_back_with_another_payload_is_no_success(both):
+    """Nothing is acknowledged that is not stored: other bytes, another interval, another name."""
+    both.post("/api/v1/global-tags", '{"name":"keyed"}')
+    first = both.post("/stream?tag=keyed&type=T&major=1&major_end=2", b"one", Idempotency_Key="k9")
+    again = both.post("/stream?tag=keyed&type=T&major=1&major_end=2", b"one", Idempotency_Key="k9")
+    assert (first.status, again.status, again.data) == (201, 201, first.data)
+    for query, body in (
+        ("major=1&major_end=2", b"two"),
+        ("major=5&major_end=9", b"one"),
+        ("major=1&major_end=2&name=other", b"one"),
+    ):
+        url = f"/stream?tag=keyed&type=T&{query}"
+        refused = both.post(url, body, Idempotency_Key="k9")
+        assert (refused.status, refused.json()["code"]) == (409, "idempotency_key_reused")
+    assert both.get("/api/v1/global-tags/keyed")["payload_iovs"] == 1

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import urllib3
 from logic_pair import pair
 from servers import eventually
 
@@ -135,3 +136,13 @@ def test_reads_go_on_while_the_databuffer_is_away(both):
     both.settle()
     assert both.post("/stream", LATER).status == 201
     assert both.get("/bufstat")["n_itm"] == 2
+
+
+def test_a_frozen_empty_buffer_is_frozen_for_everyone(tmp_path):
+    """No tag is made that could not be frozen, and a retried freeze succeeds below MAX_SIZE."""
+    with pair(tmp_path) as both:
+        urllib3.request("POST", f"{both.buffer.url}/upddsc", body=b'{"user":"a","token":"t"}')
+        refused = both.post("/api/v1/global-tags", '{"name":"stream"}')
+        assert (refused.status, refused.data) == (503, b"Datastore frozen.")
+        frozen = both.post("/freezeds", '{"user":"a","token":"t"}')
+        assert (frozen.status, frozen.json()) == (201, {"n_itm": 0, "buff_size": 0})
