@@ -52,6 +52,7 @@ def create_app(config: Config) -> web.Application:
             await disk.run(documents.prepare)
             await buffer.open()
             yield
+            await buffer.close()
         finally:
             await ledger.close()
             await blobs.close()

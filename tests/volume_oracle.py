@@ -13,6 +13,8 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from servers import eventually
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -171,10 +173,9 @@ class VolumeOracle:
         assert set(self.blobs) <= found, "a blob has gone"
 
     def _check_buffer(self) -> None:
-        assert read_json(self.volume / "adm/StatDesc.json") == {
-            "n_itm": len(self.buffer.segments),
-            "buff_size": self.buffer.size,
-        }
+        stat = {"n_itm": len(self.buffer.segments), "buff_size": self.buffer.size}
+        # While segments stream the file is rewritten once a second.
+        eventually(lambda: read_json(self.volume / "adm/StatDesc.json") == stat, within=3)
         description = read_json(self.volume / "adm/Dsstat.json")
         frozen = self.buffer.frozen
         assert description == {

@@ -38,11 +38,14 @@ class BufferFiles:
         for directory in (self._data, self._log.parent, self._stat.parent):
             atomic.prepare_directory(directory)
 
-    def add(self, files: Sequence[tuple[StoredFile, bytes]], stat: dict[str, int]) -> None:
-        """Put stored segments into `data/`, the log and the counters."""
+    def add(self, files: Sequence[tuple[StoredFile, bytes]]) -> None:
+        """Put stored segments into `data/` and the log."""
         for file, content in files:
             atomic.replace(self._data / file.name, content, durable=False)
         atomic.append_line(self._log, b"".join(file.log_line() for file, _ in files))
+
+    def count(self, stat: dict[str, int]) -> None:
+        """Write the counters."""
         atomic.replace(self._stat, orjson.dumps(stat), durable=False)
 
     def describe(self, state: BufferState) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST = 256
+_COUNT_EVERY = 1.0
 
 Queued = tuple["StoredFile", bytes, "asyncio.Future[None]"]
 
@@ -33,6 +35,8 @@ class Materialiser:
         self._files, self._state, self._repair, self._disk = files, state, repair, disk
         self._queue: deque[Queued] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._counted = -_COUNT_EVERY
+        self._counting: asyncio.Task[None] | None = None
         self.behind = False
 
     async def add(self, file: StoredFile, content: bytes) -> None:
@@ -51,6 +55,12 @@ class Materialiser:
             self.behind = False
         except StorageFailed as error:
             self.fell_behind(error)
+
+    async def close(self) -> None:
+        """Write the counters if they still wait to be written."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await self._count()
 
     async def _run(self) -> None:
         try:
@@ -73,9 +83,37 @@ class Materialiser:
     async def _write(self, batch: list[Queued]) -> None:
         files = [(file, content) for file, content, _ in batch]
         try:
-            await self._disk.run(self._files.add, files, self._state.stat())
+            await self._disk.run(self._files.add, files)
+            await self._count_soon()
         except StorageFailed as error:
             self.fell_behind(error)
+
+    async def _count_soon(self) -> None:
+        """Write the counters now if that is long enough ago, else as soon as it is.
+
+        Replacing a file hundreds of times a second fills the file system with inodes just deleted,
+        which it steps around one by one whenever it makes another: segments then cost ten times
+        as much. Who asks over HTTP is told the counters of this moment all the same.
+        """
+        wait = self._counted + _COUNT_EVERY - time.monotonic()
+        if wait <= 0:
+            await self._count()
+        elif self._counting is None:
+            self._counting = asyncio.create_task(self._count_in(wait), name="buffer counters")
+
+    async def _count_in(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        try:
+            await self._count()
+        except StorageFailed as error:
+            self.fell_behind(error)
+
+    async def _count(self) -> None:
+        self._counted, self._counting = time.monotonic(), None
+        stat = self._state.stat()
+        await self._disk.run(self._files.count, stat)
+        if self._state.stat() != stat:  # newer ones may have been written first, by `follow`
+            await self._count_soon()
 
     def fell_behind(self, error: StorageFailed) -> None:
         """Note that the files are not what the ledger says; the next segment tries again."""

@@ -85,6 +85,10 @@ class StreamingBuffer:
         except VolumeFull as error:  # reading must go on all the same
             self._materialiser.fell_behind(error)
 
+    async def close(self) -> None:
+        """Leave the files as they should be found."""
+        await self._materialiser.close()
+
     @property
     def behind(self) -> bool:
         """Whether the files could not follow the ledger."""

@@ -9,6 +9,7 @@ import re
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from servers import eventually
 
 from databuffer.app import create_app
 from databuffer.config import Config
@@ -263,3 +264,12 @@ async def test_after_a_restart_everything_agrees(buffer):
     assert "foreign.txt" in buffer.names()
     assert ".tmp-stray" not in buffer.names()
     assert (buffer.config.logroot / "LogStream.json").read_bytes().count(b"\n") == 5
+
+
+async def test_the_file_of_counters_follows_a_burst(client, buffer):
+    """It is not rewritten for every segment, but says the truth soon after the last one."""
+    for at in range(20):
+        await send(client, b'{"h":[1],"t":[%d,1]}' % at)
+    stat = await get(client, "/stat")
+    path = buffer.config.admroot / "StatDesc.json"
+    await asyncio.to_thread(eventually, lambda: json.loads(path.read_bytes()) == stat)
