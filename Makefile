@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
 
-.PHONY: help setup run demo test lint fmt bench lock clean distclean
+.PHONY: help setup run demo test lint fmt bench docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ fmt: setup ## format and mend what can be mended
 
 bench: setup ## measure against the machine's own floor; prints the table for docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
+
+docs: setup ## check that the documentation says what is there: links, tests it names, variables, tables
+	@$(BIN)/pytest -q tests/unit/test_documentation.py tests/unit/test_configuration.py
 
 lock: ## resolve the dependencies anew (needs uv), one consistent set for make and both images
 	@bash lock/relock.sh
