@@ -96,9 +96,14 @@ def write_all(descriptor: int, content: bytes) -> None:
             written += os.write(descriptor, rest[written:])
 
 
-def replace(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Put new content under a name, whole or not at all; not `durable`: a start repairs it."""
-    temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
+def replace(
+    path: Path, content: bytes, *, durable: bool = True, scratch: Path | None = None
+) -> None:
+    """Put new content under a name, whole or not at all; not `durable`: a start repairs it.
+
+    `scratch` is a directory of the same file system that a start sweeps, if the name's is not.
+    """
+    temporary = (scratch or path.parent) / (TEMPORARY + secrets.token_hex(8))
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         try:

@@ -216,7 +216,7 @@ class VolumeBlobs:
         path = self._shelves.path(digest)
         if not path.is_file() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            atomic.replace(path, content, durable=False)
+            atomic.replace(path, content, durable=False, scratch=self._root)
             _log.info("blob %s is put back from the journal", digest)
 
     def _write(self, opened: ExitStack, put: _Put) -> None:
@@ -241,7 +241,7 @@ class VolumeBlobs:
     def _mend(self, digest: Digest, content: bytes) -> None:
         path = self._shelves.path(digest)
         if path.read_bytes() != content:
-            atomic.replace(path, content)
+            atomic.replace(path, content, scratch=self._root)
             _log.error("blob %s was damaged on disk and is mended", digest)
 
     def _finish(self, upload: atomic.Upload, expected: Digest | None) -> Stored:
