@@ -1,8 +1,7 @@
 """Take ledger entries into the view: one function an event type, each deterministic.
 
 Two replicas that applied the same entries hold the same rows with the same ids. Nothing here
-decides: an entry says what now stands. Segments are the exception DESIGN §4 makes: what is
-visible of them (the newest wins, ends within half a sample snap) is worked out here.
+decides: an entry says what now stands.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from datastore_logic.domain import timeline
 from datastore_logic.domain.errors import BadEvent
 from datastore_logic.domain.events import (
     BufferCleaned,
@@ -27,36 +25,14 @@ from datastore_logic.domain.events import (
     parse,
 )
 from datastore_logic.domain.tags import TagName, TagState
-from datastore_logic.domain.timeline import Attach, Detach, Trim
+from datastore_logic.domain.timeline import Attach
 from datastore_logic.errors import BrokenChain
 from datastore_logic.view.browse import about, tag_fingerprint
-from datastore_logic.view.rows import COLUMNS, columns, row
+from datastore_logic.view.timelines import change_rows, store_segments
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Mapping
-
-    from datastore_logic.domain.moment import Interval
-    from datastore_logic.domain.timeline import Change, Row
-
-_INSERT_IOV: Final = f"""
-INSERT INTO iov (timeline_id, {COLUMNS}, lsn) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""  # noqa: S608 - COLUMNS is a constant
-_INSERT_SEGMENT: Final = f"""
-INSERT INTO segment (timeline_id, lsn, ordinal, {COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""  # noqa: S608 - COLUMNS is a constant
-_ALL: Final = f"""
-SELECT {COLUMNS} FROM iov WHERE timeline_id = ? ORDER BY start_major DESC, start_minor DESC
-"""  # noqa: S608 - COLUMNS is a constant
-_STARTING_BEFORE: Final = f"""
-SELECT {COLUMNS} FROM iov WHERE timeline_id = ? AND (start_major, start_minor) < (?, ?)
-ORDER BY start_major DESC, start_minor DESC
-"""  # noqa: S608 - COLUMNS is a constant
-_STARTING_AT: Final = f"""
-SELECT {COLUMNS} FROM iov WHERE timeline_id = ? AND (start_major, start_minor) >= (?, ?)
-ORDER BY start_major, start_minor LIMIT 1
-"""  # noqa: S608 - COLUMNS is a constant
+    from collections.abc import Callable, Mapping
 
 OWN_KEY: Final = "auto:"
 """How idempotency keys begin that a replica made for itself; nobody will ask for them again."""
@@ -148,9 +124,10 @@ def _iovs_changed(context: Context, entry: Entry, event: IovsChanged) -> None:
         raise BadEvent(f"LSN {entry.lsn} changes the unknown global tag {event.tag}")
     list_id, timeline_id = _list(context, entry, tag_id, event.payload_type)
     if _is_streamed(context, tag_id):
-        added = _store_segments(context, entry, timeline_id, event)
+        rows = [change.row for change in event.changes if isinstance(change, Attach)]
+        added = store_segments(context.view, entry.lsn, timeline_id, rows)
     else:
-        added = _change(context, entry, timeline_id, event.changes)
+        added = change_rows(context.view, entry.lsn, timeline_id, event.changes)
     _count(context, entry, tag_id, list_id, added)
 
 
@@ -160,7 +137,7 @@ def _buffer_stored(context: Context, entry: Entry, event: BufferStored) -> None:
     if tag_id is None:
         tag_id = _make_tag(context, entry, context.stream_tag, "")
     list_id, timeline_id = _list(context, entry, tag_id, event.payload_type)
-    _store_segment(context, entry, timeline_id, 0, segment, event.sample_ns)
+    store_segments(view, entry.lsn, timeline_id, [segment], event.sample_ns)
     _count(context, entry, tag_id, list_id, 1)
     size = segment.payload.size
     view.execute("UPDATE buffer SET n_itm = n_itm + 1, buff_size = buff_size + ?", (size,))
@@ -283,93 +260,6 @@ def _count(context: Context, entry: Entry, tag_id: int, list_id: int, added: int
         "UPDATE global_tag SET iov_count = iov_count + ?, updated = ?, lsn = ? WHERE id = ?",
         (added, entry.time, entry.lsn, tag_id),
     )
-
-
-def _change(context: Context, entry: Entry, timeline_id: int, changes: Iterable[Change]) -> int:
-    """Make the changes, in order, and return by how many rows the timeline has grown."""
-    grown = 0
-    for change in changes:
-        match change:
-            case Attach(iov):
-                grown += _attach(context, entry, timeline_id, iov)
-            case Trim(start, end):
-                _trim(context, timeline_id, (start.major, start.minor), (end.major, end.minor))
-            case Detach(start):
-                _detach(context, timeline_id, (start.major, start.minor))
-                grown -= 1
-    return grown
-
-
-def _attach(context: Context, entry: Entry, timeline_id: int, iov: Row) -> int:
-    context.view.execute(_INSERT_IOV, (timeline_id, *columns(iov), entry.lsn))
-    return 1
-
-
-def _trim(context: Context, timeline_id: int, start: tuple[int, int], end: tuple[int, int]) -> None:
-    done = context.view.execute(
-        "UPDATE iov SET end_major = ?, end_minor = ?"
-        " WHERE timeline_id = ? AND start_major = ? AND start_minor = ?",
-        (*end, timeline_id, *start),
-    )
-    if done.rowcount != 1:
-        raise BadEvent(f"the ledger trims an IOV beginning at {start} that is not there")
-
-
-def _detach(context: Context, timeline_id: int, start: tuple[int, int]) -> None:
-    done = context.view.execute(
-        "DELETE FROM iov WHERE timeline_id = ? AND start_major = ? AND start_minor = ?",
-        (timeline_id, *start),
-    )
-    if done.rowcount != 1:
-        raise BadEvent(f"the ledger detaches an IOV beginning at {start} that is not there")
-
-
-def _store_segments(context: Context, entry: Entry, timeline_id: int, event: IovsChanged) -> int:
-    """Keep what a general payload attaches to the stream tag as segments; return how many.
-
-    Whoever wrote the entry cannot know which segments precede it (they touch another key), so
-    in a streamed tag an entry brings rows only, and what they cover is worked out here.
-    """
-    rows = [change.row for change in event.changes if isinstance(change, Attach)]
-    for ordinal, iov in enumerate(rows):
-        _store_segment(context, entry, timeline_id, ordinal, iov, 0)
-    return len(rows)
-
-
-def _store_segment(
-    context: Context, entry: Entry, timeline_id: int, ordinal: int, segment: Row, sample_ns: int
-) -> None:
-    """Keep a segment in full, and make it visible over its (snapped) interval."""
-    context.view.execute(_INSERT_SEGMENT, (timeline_id, entry.lsn, ordinal, *columns(segment)))
-    near = _rows_near(context, timeline_id, segment.interval)
-    seen = timeline.Row(_snapped(segment.interval, near, sample_ns), segment.payload)
-    _change(context, entry, timeline_id, timeline.insert(near, seen, TagState.UNLOCKED))
-
-
-def _rows_near(context: Context, timeline_id: int, interval: Interval) -> list[Row]:
-    """Return the rows that overlap `interval`, and the neighbour on each side."""
-    start, end = interval.start, interval.end
-    upto, before = (_ALL, ()) if end is None else (_STARTING_BEFORE, (end.major, end.minor))
-    near = []
-    found = context.view.execute(upto, (timeline_id, *before))
-    for columns_found in found:
-        near.append(row(columns_found))
-        last_end = near[-1].interval.end
-        if last_end is not None and last_end <= start:
-            break
-    found.close()
-    if end is not None:
-        following = context.view.execute(_STARTING_AT, (timeline_id, end.major, end.minor))
-        near += [row(columns_found) for columns_found in following]
-    return near
-
-
-def _snapped(interval: Interval, near: Iterable[Row], sample_ns: int) -> Interval:
-    if not sample_ns:
-        return interval
-    ends = (iov.interval.end for iov in near)
-    boundaries = [*(iov.interval.start for iov in near), *(end for end in ends if end is not None)]
-    return timeline.snap(interval, boundaries, sample_ns)
 
 
 def _archive_name(context: Context, entry: Entry) -> str:
