@@ -1,4 +1,4 @@
-"""Ending on SIGTERM, or when the terminal closes, as on Ctrl-C: by an exception that cleans up.
+"""Ending on Ctrl-C, on SIGTERM, or when the terminal closes: by an exception that cleans up.
 
 Inside asyncio an exception out of a signal handler would tear the loop; there the running work is
 cancelled first, as asyncio itself does on Ctrl-C.
@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-_ENDS = (signal.SIGTERM, signal.SIGHUP)
-
-
 class Stopped(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came."""
+    """One of the signals came."""
+
+
+def _ends() -> tuple[signal.Signals, ...]:
+    """Return the signals that end us.
+
+    A shell starts what a script puts into the background with SIGINT ignored; who then sends one
+    means it. But what `nohup` starts is to outlive its terminal.
+    """
+    always = (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return always
+    return (*always, signal.SIGHUP)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
@@ -32,11 +41,11 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """Raise `Stopped` in the block when one of the signals comes (main thread only)."""
-    before = [signal.signal(number, _stop) for number in _ENDS]
+    before = {number: signal.signal(number, _stop) for number in _ends()}
     try:
         yield
     finally:
-        for number, handler in zip(_ENDS, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 
@@ -56,13 +65,13 @@ def run(work: Coroutine[None, None, T]) -> T:
     except asyncio.CancelledError:
         raise Stopped from None
     finally:
-        for number in _ENDS:
+        for number in _ends():
             signal.signal(number, _stop)
 
 
 async def _cancelled_by_signals(work: Coroutine[None, None, T]) -> T:
     task = asyncio.current_task()
     if task is not None:
-        for number in _ENDS:
+        for number in _ends():
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work

@@ -90,6 +90,19 @@ def test_up_serves_until_it_is_asked_to_stop(tmp_path, number):
         assert not up.serves()
 
 
+def test_what_a_script_put_into_the_background_ends_on_sigint_too(tmp_path):
+    """A shell starts such a process with SIGINT ignored; sent all the same, it ends both tiers."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = Run(tmp_path, "up")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with run as up:
+        up.wait_for("both tiers serve")
+        assert up.end(signal.SIGINT) == 0, up.said
+        assert not up.serves()
+
+
 @pytest.mark.parametrize("variable", ["SERVURL", "PORT"])
 def test_a_busy_port_is_one_line(tmp_path, variable):
     """Which port, which variable; nothing is started, nothing is made."""
