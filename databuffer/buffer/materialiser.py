@@ -84,9 +84,10 @@ class Materialiser:
         files = [(file, content) for file, content, _ in batch]
         try:
             await self._disk.run(self._files.add, files)
-            await self._count_soon()
         except StorageFailed as error:
             self.fell_behind(error)
+        else:
+            await self._count_soon()
 
     async def _count_soon(self) -> None:
         """Write the counters now if that is long enough ago, else as soon as it is.
@@ -103,15 +104,16 @@ class Materialiser:
 
     async def _count_in(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        try:
-            await self._count()
-        except StorageFailed as error:
-            self.fell_behind(error)
+        await self._count()
 
     async def _count(self) -> None:
         self._counted, self._counting = time.monotonic(), None
         stat = self._state.stat()
-        await self._disk.run(self._files.count, stat)
+        try:
+            await self._disk.run(self._files.count, stat)
+        except StorageFailed as error:
+            self.fell_behind(error)
+            return
         if self._state.stat() != stat:  # newer ones may have been written first, by `follow`
             await self._count_soon()
 

@@ -65,7 +65,7 @@ class Together(Generic[Item, Outcome]):
         failure = call.exception()
         outcomes = [failure] * len(items) if failure is not None else call.result()
         for future, outcome in zip(futures, outcomes, strict=True):
-            _resolve(future, outcome)
+            resolve(future, outcome)
 
     def _take(self) -> tuple[list[Item], list[asyncio.Future[Outcome]]]:
         items: list[Item] = []
@@ -79,7 +79,8 @@ class Together(Generic[Item, Outcome]):
         return items, futures
 
 
-def _resolve(future: asyncio.Future[Outcome], outcome: Outcome | BaseException) -> None:
+def resolve(future: asyncio.Future[Outcome], outcome: Outcome | BaseException) -> None:
+    """Tell a caller its outcome, if it still waits."""
     if future.done():  # its caller was cancelled
         return
     if isinstance(outcome, BaseException):

@@ -24,6 +24,7 @@ from databuffer.store.protocols import Appended, Head, NewEntry, Page
 from databuffer.store.segments import MANIFEST, Manifest, Scan, Segment, scan, segment_name
 from databuffer.store.sequencer import Draft, Sequencer
 from databuffer.store.tail import Tail
+from databuffer.store.together import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +158,7 @@ class VolumeLedger:
             moved, self._moved = self._moved, asyncio.Event()
             moved.set()
         for (_, future), outcome in zip(batch, draft.outcomes, strict=True):
-            _resolve(future, outcome)
+            resolve(future, outcome)
 
     def _refuse(self, batch: list[Waiting], error: DatabufferError) -> None:
         if isinstance(error, LedgerFailed):
@@ -167,7 +168,7 @@ class VolumeLedger:
             self._queue.clear()
             self.failed.set()
         for _, future in batch:
-            _resolve(future, error)
+            resolve(future, error)
 
     # --- in the ledger's thread ------------------------------------------------------------
 
@@ -271,12 +272,3 @@ class VolumeLedger:
         self._index.close()
         os.close(self._lock)
         self._lock = -1
-
-
-def _resolve(future: asyncio.Future[Appended], outcome: Appended | DatabufferError) -> None:
-    if future.done():  # its caller was cancelled
-        return
-    if isinstance(outcome, Appended):
-        future.set_result(outcome)
-    else:
-        future.set_exception(outcome)

@@ -122,6 +122,19 @@ def test_a_full_volume_can_be_started_on_and_read(disk):
     oracle.check()
 
 
+def test_it_stops_cleanly_on_a_full_volume(disk):
+    """Counters that wait to be written and find no room are no failure: a start repairs them."""
+    url, oracle = disk.running.url, VolumeOracle(disk.volume)
+    prepare(url)
+    assert ask("POST", f"{url}/sendF", SEGMENT + b" ").status == 201
+    disk.fill()
+    assert disk.running.stop() == 0
+    assert "cannot start" not in disk.running.log.read_text()
+    disk.free()
+    disk.running.restart()
+    oracle.check()
+
+
 def test_a_freeze_and_a_cleaning_that_find_no_space_change_nothing_or_all(disk):
     """Whatever /upddsc and /cleanall answer on a full volume, ledger and files agree afterwards."""
     url, oracle = disk.running.url, VolumeOracle(disk.volume)
