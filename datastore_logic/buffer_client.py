@@ -21,7 +21,9 @@ from urllib3.exceptions import (
 
 from datastore_logic.errors import (
     BufferAway,
+    BufferIsFrozen,
     BufferRefused,
+    LogicError,
     LsnBeyondHead,
     OutcomeUnknown,
     PreconditionFailed,
@@ -51,7 +53,6 @@ class Answer:
     status: int
     body: bytes
     lsn: int
-    content_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class BufferClient:
 
     def head(self) -> Head:
         """Return which ledger it is and how far it goes."""
-        found = told(self._expect(self._get("/ledger/head")), "ledger", "lsn", "hash")
+        found = told(expect(self._get("/ledger/head")), "ledger", "lsn", "hash")
         return Head(found["ledger"], found["lsn"], found["hash"])
 
     def entries(self, after: int, *, limit: int = 1000, wait: int = 0) -> Entries:
@@ -148,7 +149,7 @@ class BufferClient:
             timeout=wait + LEDGER_TIMEOUT,
             twice=True,
         )
-        answer = self._expect(_answer(response))
+        answer = expect(_answer(response))
         ledger = response.headers.get("X-Ledger-Id")
         if not ledger:
             raise _not_agreed(answer)
@@ -165,14 +166,14 @@ class BufferClient:
         answer = self._post("/ledger", body, None, twice="idempotency_key" in entry)
         if answer.status == 412:
             raise PreconditionFailed(told(answer, "lsn")["lsn"])
-        return cast("int", told(self._expect(answer), "lsn")["lsn"])
+        return cast("int", told(expect(answer), "lsn")["lsn"])
 
     # payloads -------------------------------------------------------------------------------
 
     def store_blob(self, body: Iterable[bytes], length: int | None) -> StoredBlob:
         """Store the bytes and return their digest. They are not held whole."""
         headers = {} if length is None else {"Content-Length": str(length)}
-        answer = self._expect(_answer(self._send("POST", "/blobs", body, headers)))
+        answer = expect(_answer(self._send("POST", "/blobs", body, headers)))
         found = told(answer, "digest", "size")
         return StoredBlob(found["digest"], found["size"], answer.status == 201)
 
@@ -225,11 +226,12 @@ class BufferClient:
                     raise _silence(method, sent=sent) from reason
         raise AssertionError  # pragma: no cover
 
-    def _expect(self, answer: Answer) -> Answer:
-        """Return a success as it is; raise what a failure means."""
-        if answer.status < 300:
-            return answer
-        raise refusal(answer)
+
+def expect(answer: Answer) -> Answer:
+    """Return a success as it is; raise what a failure means."""
+    if answer.status < 300:
+        return answer
+    raise refusal(answer)
 
 
 def _silence(method: str, *, sent: bool) -> BufferAway | OutcomeUnknown:
@@ -263,13 +265,15 @@ def _not_agreed(answer: Answer) -> BufferAway:
     return BufferAway(f"The databuffer answered {answer.status}, and not what was agreed.")
 
 
-def refusal(answer: Answer) -> BufferRefused | BufferAway | LsnBeyondHead:
+def refusal(answer: Answer) -> LogicError:
     """Return the error that a databuffer's answer other than success means to our caller."""
     try:
         found = orjson.loads(answer.body)
         detail, code, field = str(found["detail"]), str(found["code"]), found.get("field")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return _not_agreed(answer)
+    if code == BufferIsFrozen.code:
+        return BufferIsFrozen("Datastore frozen.")
     if code == "lsn_beyond_head":
         return LsnBeyondHead(detail)
     if answer.status in {500, 502, 504}:
@@ -278,8 +282,7 @@ def refusal(answer: Answer) -> BufferRefused | BufferAway | LsnBeyondHead:
 
 
 def _answer(response: BaseHTTPResponse) -> Answer:
-    kind = response.headers.get("Content-Type", "application/json")
-    return Answer(response.status, response.data, _lsn(response), kind)
+    return Answer(response.status, response.data, _lsn(response))
 
 
 def _lsn(response: BaseHTTPResponse) -> int:

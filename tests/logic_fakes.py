@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from flask import Flask
 
 TIME = "2026-11-20T23:17:00.123456Z"
-JSON = "application/json"
 DIGEST = "sha256:" + "ab" * 32
 
 
@@ -114,7 +113,7 @@ class FakeBuffer(BufferClient):
     def log(self) -> Answer:
         """Return the empty log's 204."""
         self._reached()
-        return Answer(204, b"", len(self.lines), JSON)
+        return Answer(204, b"", len(self.lines))
 
     def freeze(self, body: bytes, key: str | None) -> Answer:
         """Freeze the buffer."""
@@ -151,7 +150,7 @@ class FakeBuffer(BufferClient):
 
     def _told(self, content: Any, status: int = 200, lsn: int | None = None) -> Answer:
         self._reached()
-        return Answer(status, orjson.dumps(content), lsn or len(self.lines), JSON)
+        return Answer(status, orjson.dumps(content), lsn or len(self.lines))
 
 
 @contextmanager

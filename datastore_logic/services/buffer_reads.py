@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datastore_logic.buffer_client import parsed, refusal
+from datastore_logic.buffer_client import expect, parsed
 from datastore_logic.errors import BufferAway
 from datastore_logic.view import browse
 
@@ -79,9 +79,7 @@ def log(tier: Tier) -> Told:
 
 def _told(tier: Tier, ask: Callable[[], Answer], view: Callable[[Snapshot], Content]) -> Told:
     try:
-        answer = ask()
-        if answer.status >= 300:
-            raise refusal(answer)
+        answer = expect(ask())
     except BufferAway:
         with tier.reading() as snapshot:
             return Told(view(snapshot), snapshot.lsn, away=True)

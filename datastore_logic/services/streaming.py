@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from datastore_logic.buffer_client import refusal, told
+from datastore_logic.buffer_client import expect, refusal, told
 from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.events import IovsChanged
 from datastore_logic.domain.tags import Digest, TagState
@@ -65,7 +65,7 @@ def stream_segment(
     tier.database.position().refuse_if_halted()
     answer = tier.buffer.send_segment(body, payload_type, key)
     if answer.status != 201:
-        raise _refused(answer)
+        raise refusal(answer)
     tier.acknowledged.note(answer.lsn)
     return answer
 
@@ -117,7 +117,7 @@ def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat
     tier.database.position().refuse_if_halted()
     if _stat(tier).buff_size < tier.config.max_size and not _is_frozen(tier):
         return None
-    answer = _expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
+    answer = expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
     tier.see(answer.lsn)
     return _stat(tier)  # segments may have come in before the freeze
 
@@ -131,7 +131,7 @@ def clean(tier: Tier, key: str | None) -> Answer:
     tier.database.position().refuse_if_halted()
     answer = tier.buffer.clean(key)
     if answer.status not in BROKEN_VOLUME:
-        tier.see(_expect(answer).lsn)
+        tier.see(expect(answer).lsn)
     return answer
 
 
@@ -139,11 +139,11 @@ def clean(tier: Tier, key: str | None) -> Answer:
 
 
 def _is_frozen(tier: Tier) -> bool:
-    return bool(told(_expect(tier.buffer.description()), "dstatus")["dstatus"] == browse.FROZEN)
+    return bool(told(expect(tier.buffer.description()), "dstatus")["dstatus"] == browse.FROZEN)
 
 
 def _stat(tier: Tier) -> Stat:
-    found = told(_expect(tier.buffer.stat()), "n_itm", "buff_size")
+    found = told(expect(tier.buffer.stat()), "n_itm", "buff_size")
     return Stat(found["n_itm"], found["buff_size"])
 
 
@@ -179,16 +179,3 @@ def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> browse.T
     if tag.state is TagState.FROZEN:
         raise TagIsFrozen(name)
     return tag
-
-
-def _expect(answer: Answer) -> Answer:
-    if answer.status >= 300:
-        raise _refused(answer)
-    return answer
-
-
-def _refused(answer: Answer) -> Exception:
-    error = refusal(answer)
-    if error.code == browse.FROZEN:
-        return BufferIsFrozen("Datastore frozen.")
-    return error

@@ -110,7 +110,7 @@ def _fetch(tier: Tier, digest: Digest) -> Response:
         found.release_conn()
         raise NotFound("payload", digest)
     if found.status not in {200, 206, 304, 416}:
-        raise refusal(Answer(found.status, found.data, 0, wire.JSON))
+        raise refusal(Answer(found.status, found.data, 0))
     kept = {name: found.headers[name] for name in PASSED_BACK if name in found.headers}
     pieces = found.stream(wire.CHUNK, decode_content=False)
     response = Response(pieces, found.status, headers=kept, direct_passthrough=True)
