@@ -8,7 +8,12 @@
     │   └── BadDigest
     ├── StateForbids        the global tag's state does not allow it
     │   ├── TagIsFrozen
-    │   └── LockedOverlap
+    │   ├── TagIsLocked
+    │   ├── LockedOverlap
+    │   ├── TagIsStreamed
+    │   └── UnfreezeNeedsReason
+    ├── AlreadyExists       a name that is taken
+    ├── InUse               what others still need is not deleted
     └── LedgerEntryError    an entry of the ledger this code cannot take in
         ├── UnknownEvent
         └── BadEvent
@@ -80,6 +85,40 @@ class LockedOverlap(StateForbids):
     """A locked global tag takes no interval that overlaps one it has."""
 
     code = "locked_overlap"
+
+
+class TagIsLocked(StateForbids):
+    """A locked global tag loses nothing, and gains lists of new types only."""
+
+    code = "tag_locked"
+
+
+class TagIsStreamed(StateForbids):
+    """The streaming buffer's tag changes with the buffer, never by itself."""
+
+    code = "tag_streamed"
+
+
+class UnfreezeNeedsReason(StateForbids):
+    """Unfreezing is an admin's act, and says why."""
+
+    code = "reason_needed"
+
+
+class AlreadyExists(DomainError):
+    """There is one of that name; `what` is tag or payload_type."""
+
+    code = "already_exists"
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(f"There is a {what.replace('_', ' ')} {name} already.")
+        self.what = what
+
+
+class InUse(DomainError):
+    """What others still need, or what still holds something, is not deleted."""
+
+    code = "in_use"
 
 
 class LedgerEntryError(DomainError):

@@ -2,45 +2,88 @@
 
 Each records effects: what now stands, not what somebody wanted. The databuffer writes the
 `buffer.*` ones, the logic tier the rest. Their data are part of the ledger's format: fields
-may be added, never changed in meaning, for old entries are read for ever.
+may be added, never changed in meaning, for old entries are read for ever. Ids of tags, payload
+types, payload lists and payload IOVs are given by the order of the ledger, so an entry names only
+those that were there before it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import BadEvent, DomainError, UnknownEvent
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
-from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName
-from datastore_logic.domain.timeline import Attach, Change, Detach, Payload, Row, Trim
+from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagState
+from datastore_logic.domain.timeline import Payload, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 Data = dict[str, Any]
 
 
+class _Plain:
+    """An event whose data are its fields, in their JSON forms."""
+
+    __slots__ = ()
+
+    def data(self) -> Data:
+        """Return the entry's `data`; fields that are None are left out."""
+        told = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]  # each subclass is a dataclass
+        return {name: value for name, value in told.items() if value is not None}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Read the entry's `data`; fields that a newer version added are ignored."""
+        known = (field.name for field in fields(cls))  # type: ignore[arg-type]  # as above
+        return cls(**{name: _PARSE[name](data[name]) for name in known if name in data})
+
+
+# Global tags ------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
-class TagCreated:
-    """A new, unlocked global tag."""
+class TagCreated(_Plain):
+    """A new global tag, empty; `fingerprint` where it is frozen from the start."""
 
     type: ClassVar = "tag.created"
     tag: TagName
     description: str = ""
-
-    def data(self) -> Data:
-        """Return the entry's `data`."""
-        return {"tag": self.tag, "description": self.description}
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> TagCreated:
-        """Read the entry's `data`."""
-        return cls(TagName.parse(data["tag"]), str(data.get("description", "")))
+    author: str | None = None
+    state: TagState = TagState.UNLOCKED
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TagFrozen:
+class TagCloned(_Plain):
+    """A new, unlocked global tag with a list for each of the source's, on the same timelines.
+
+    The source is a tag as it stands at this entry, its frozen content, or as it stood at an LSN.
+    """
+
+    type: ClassVar = "tag.cloned"
+    source: TagName
+    tag: TagName
+    description: str = ""
+    author: str | None = None
+    source_fingerprint: str | None = None
+    source_lsn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagChanged(_Plain):
+    """A global tag is now unlocked or locked; if it was frozen, an admin unfroze it."""
+
+    type: ClassVar = "tag.changed"
+    tag: TagName
+    state: TagState
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagFrozen(_Plain):
     """A global tag that never changes again, and the fingerprint of its content."""
 
     type: ClassVar = "tag.frozen"
@@ -48,57 +91,176 @@ class TagFrozen:
     fingerprint: str
     reason: str | None = None
 
-    def data(self) -> Data:
-        """Return the entry's `data`."""
-        return {"tag": self.tag, "fingerprint": self.fingerprint, "reason": self.reason}
 
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> TagFrozen:
-        """Read the entry's `data`."""
-        return cls(TagName.parse(data["tag"]), str(data["fingerprint"]), data.get("reason"))
+@dataclass(frozen=True, slots=True)
+class TagDeleted(_Plain):
+    """A global tag is gone with its lists and their IOVs; its history stays."""
+
+    type: ClassVar = "tag.deleted"
+    tag: TagName
+
+
+# Payload types and lists ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class IovsChanged:
-    """Changes to the timeline of one payload type in one tag, which it makes if there is none."""
+class TypeCreated(_Plain):
+    """A new payload type."""
 
-    type: ClassVar = "iovs.changed"
-    tag: TagName
+    type: ClassVar = "type.created"
     payload_type: PayloadTypeName
-    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TypeDeleted(_Plain):
+    """A payload type that no list uses is gone."""
+
+    type: ClassVar = "type.deleted"
+    payload_type: PayloadTypeName
+
+
+@dataclass(frozen=True, slots=True)
+class ListCreated(_Plain):
+    """A new payload list, empty, in no tag; its type is made if there is none."""
+
+    type: ClassVar = "list.created"
+    payload_type: PayloadTypeName
+
+
+@dataclass(frozen=True, slots=True)
+class ListAttached(_Plain):
+    """A payload list is now the tag's list of its type, and no other tag's.
+
+    The list which the tag had of that type is in no tag any more.
+    """
+
+    type: ClassVar = "list.attached"
+    list: int
+    tag: TagName
+
+
+@dataclass(frozen=True, slots=True)
+class ListDetached(_Plain):
+    """A payload list is in no tag any more; it keeps its IOVs."""
+
+    type: ClassVar = "list.detached"
+    list: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListDeleted(_Plain):
+    """An empty payload list is gone."""
+
+    type: ClassVar = "list.deleted"
+    list: int
+
+
+# Payload IOVs -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IovCreated:
+    """A new payload IOV that is in no list yet."""
+
+    type: ClassVar = "iov.created"
+    row: Row
 
     def data(self) -> Data:
-        """Return the entry's `data`: effects as columns, so that thousands stay one short line."""
-        rows = [change.row for change in self.changes if isinstance(change, Attach)]
+        """Return the entry's `data`."""
+        return {"iov": Columns.of([self.row]).data()}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> IovCreated:
+        """Read the entry's `data`."""
+        (row,) = Columns.parse(data["iov"]).rows()
+        return cls(row)
+
+
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """What happens to one timeline, in this order: rows leave, end earlier, come.
+
+    The list is named by its id; without one it is the tag's list of that type, made if there is
+    none. Rows are named by their starts. What is `detached` remains as an IOV in no list, what is
+    `deleted` is gone (or comes into another list). What is attached under an id was in no list,
+    or is deleted from one by the same entry.
+    """
+
+    payload_type: PayloadTypeName
+    tag: TagName | None
+    list_id: int | None
+    attached: Columns
+    detached: tuple[Moment, ...] = ()
+    deleted: tuple[Moment, ...] = ()
+    trimmed: tuple[tuple[Moment, Moment], ...] = ()
+
+    def data(self) -> Data:
+        """Return the JSON form."""
         return {
-            "tag": self.tag,
             "payload_type": self.payload_type,
-            "detached": [c.start.wire() for c in self.changes if isinstance(c, Detach)],
-            "trimmed": [
-                [c.start.wire(), c.end.wire()] for c in self.changes if isinstance(c, Trim)
-            ],
-            "attached": {
-                "start": [row.interval.start.wire() for row in rows],
-                "end": [row.interval.end and row.interval.end.wire() for row in rows],
-                "name": [row.payload.name for row in rows],
-                "checksum": [row.payload.checksum for row in rows],
-                "digest": [row.payload.digest for row in rows],
-                "size": [row.payload.size for row in rows],
-            },
+            "tag": self.tag,
+            "list": self.list_id,
+            "detached": [start.wire() for start in self.detached],
+            "deleted": [start.wire() for start in self.deleted],
+            "trimmed": [[start.wire(), end.wire()] for start, end in self.trimmed],
+            "attached": self.attached.data(),
         }
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> IovsChanged:
-        """Read the entry's `data`; detached and trimmed come before attached."""
+    def from_data(cls, data: Mapping[str, Any]) -> ListChange:
+        """Read the JSON form."""
         return cls(
-            TagName.parse(data["tag"]),
             PayloadTypeName.parse(data["payload_type"]),
-            (
-                *(Detach(Moment(*start)) for start in data["detached"]),
-                *(Trim(Moment(*start), Moment(*end)) for start, end in data["trimmed"]),
-                *(Attach(row) for row in _rows(data["attached"])),
-            ),
+            None if data["tag"] is None else TagName.parse(data["tag"]),
+            data["list"],
+            Columns.parse(data["attached"]),
+            _moments(data["detached"]),
+            _moments(data["deleted"]),
+            _trimmed(data["trimmed"]),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TimelinesChanged:
+    """Changes to the timelines of any number of lists, all of one decision."""
+
+    type: ClassVar = "timelines.changed"
+    lists: tuple[ListChange, ...]
+
+    def data(self) -> Data:
+        """Return the entry's `data`: effects as columns, so that thousands stay one short line."""
+        return {"lists": [change.data() for change in self.lists]}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> TimelinesChanged:
+        """Read the entry's `data`."""
+        return cls(tuple(ListChange.from_data(change) for change in data["lists"]))
+
+
+def _iovs_changed(data: Mapping[str, Any]) -> TimelinesChanged:
+    """Read `iovs.changed`, the entry of the first versions: one list, moments as pairs."""
+    told = data["attached"]
+    columns = Columns.parse(
+        {
+            "start_major": [start[0] for start in told["start"]],
+            "start_minor": [start[1] for start in told["start"]],
+            "end_major": [end and end[0] for end in told["end"]],
+            "end_minor": [end and end[1] for end in told["end"]],
+            **{name: told[name] for name in ("name", "checksum", "digest", "size")},
+        }
+    )
+    change = ListChange(
+        PayloadTypeName.parse(data["payload_type"]),
+        TagName.parse(data["tag"]),
+        None,
+        columns,
+        deleted=_moments(data["detached"]),
+        trimmed=_trimmed(data["trimmed"]),
+    )
+    return TimelinesChanged((change,))
+
+
+# The streaming buffer ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +276,12 @@ class BufferStored:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> BufferStored:
         """Read the entry's `data`."""
+        payload = Payload(
+            _text(data["name"]), None, Digest.parse(data["digest"]), _size(data["size"])
+        )
         return cls(
             PayloadTypeName.parse(data["payload_type"]),
-            Row(
-                Interval(Moment(*data["start"]), Moment(*data["end"])),
-                _payload(data["name"], None, data["digest"], data["size"]),
-            ),
+            Row(Interval(Moment(*data["start"]), Moment(*data["end"])), payload),
             int(data["samples"]),
             int(data["sample_ns"]),
         )
@@ -152,12 +314,34 @@ class BufferCleaned:
         return cls(str(data["archive"]))
 
 
-Event = TagCreated | TagFrozen | IovsChanged | BufferStored | BufferFrozen | BufferCleaned
+Decided = (
+    TagCreated
+    | TagCloned
+    | TagChanged
+    | TagFrozen
+    | TagDeleted
+    | TypeCreated
+    | TypeDeleted
+    | ListCreated
+    | ListAttached
+    | ListDetached
+    | ListDeleted
+    | IovCreated
+    | TimelinesChanged
+)
+"""What this tier writes."""
+
+Event = Decided | BufferStored | BufferFrozen | BufferCleaned
 
 _KINDS: Final = {
-    kind.type: kind
-    for kind in (TagCreated, TagFrozen, IovsChanged, BufferStored, BufferFrozen, BufferCleaned)
-}
+    kind.type: kind.from_data
+    for kind in (
+        *(TagCreated, TagCloned, TagChanged, TagFrozen, TagDeleted),
+        *(TypeCreated, TypeDeleted, ListCreated, ListAttached, ListDetached, ListDeleted),
+        *(IovCreated, TimelinesChanged),
+        *(BufferStored, BufferFrozen, BufferCleaned),
+    )
+} | {"iovs.changed": _iovs_changed}
 
 
 def parse(kind: str, data: Mapping[str, Any]) -> Event:
@@ -170,34 +354,55 @@ def parse(kind: str, data: Mapping[str, Any]) -> Event:
     if kind not in _KINDS:
         raise UnknownEvent(f"ledger entries of type {kind!r} need a newer condstore")
     try:
-        return _KINDS[kind].from_data(data)
-    except (KeyError, TypeError, ValueError, DomainError) as reason:
+        return _KINDS[kind](data)
+    except (KeyError, TypeError, ValueError, AttributeError, DomainError) as reason:
         raise BadEvent(f"a ledger entry of type {kind!r} is malformed: {reason!r}") from reason
 
 
-def _rows(columns: Mapping[str, Sequence[Any]]) -> list[Row]:
-    return [
-        Row(
-            Interval(Moment(*start), None if end is None else Moment(*end)),
-            _payload(name, checksum, digest, size),
-        )
-        for start, end, name, checksum, digest, size in zip(
-            columns["start"],
-            columns["end"],
-            columns["name"],
-            columns["checksum"],
-            columns["digest"],
-            columns["size"],
-            strict=True,
-        )
-    ]
+# The fields of plain events ---------------------------------------------------------------------
 
 
-def _payload(name: object, checksum: object, digest: object, size: object) -> Payload:
-    if not isinstance(name, str):
-        raise TypeError(f"a payload's name is text, not {name!r}")
-    if checksum is not None and not isinstance(checksum, str):
-        raise TypeError(f"a checksum is text, not {checksum!r}")
-    if size is not None and (type(size) is not int or not 0 <= size <= LIMIT):
-        raise ValueError(f"a size is a number of bytes, not {size!r}")
-    return Payload(name, checksum, None if digest is None else Digest.parse(digest), size)
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not text")
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= LIMIT:
+        raise ValueError(f"{value!r} is not a number from 0 to {LIMIT}")
+    return value
+
+
+def _optional_number(value: object) -> int | None:
+    return None if value is None else _number(value)
+
+
+_size = _optional_number
+
+_PARSE: Final = {
+    "tag": TagName.parse,
+    "source": TagName.parse,
+    "payload_type": PayloadTypeName.parse,
+    "state": TagState,
+    "description": _text,
+    "author": _optional_text,
+    "reason": _optional_text,
+    "fingerprint": _optional_text,
+    "source_fingerprint": _optional_text,
+    "source_lsn": _optional_number,
+    "list": _number,
+}
+"""How each field of the plain events is read."""
+
+
+def _moments(pairs: list[list[int]]) -> tuple[Moment, ...]:
+    return tuple(Moment(*pair) for pair in pairs)
+
+
+def _trimmed(pairs: list[list[list[int]]]) -> tuple[tuple[Moment, Moment], ...]:
+    return tuple((Moment(*start), Moment(*end)) for start, end in pairs)

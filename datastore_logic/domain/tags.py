@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:+~-]{0,199}")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_LSN: Final = re.compile(r"[0-9]{1,18}")
+_LIST: Final = re.compile(r"(.+)_([1-9][0-9]{0,17})")
 
 
 class _Name(str):
@@ -56,29 +58,38 @@ class TagName(_Name):
 
 @dataclass(frozen=True, slots=True)
 class TagRef:
-    """How a reader names a tag: as it is now, or by the fingerprint of its frozen content.
+    """How a reader names a tag: as it is now, by a fingerprint of its content, or as of an LSN.
 
-    >>> TagRef.parse("stream").fingerprint is None
-    True
+    >>> TagRef.parse("stream@17").lsn
+    17
     """
 
     name: TagName
     fingerprint: str | None = None
+    lsn: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> TagRef:
-        """Read `TAG` or `TAG@<64 hexadecimal digits>`.
+        """Read `TAG`, `TAG@<64 hexadecimal digits>` or `TAG@<LSN>`.
 
         Raises:
-            BadName: if it is neither.
+            BadName: if it is none of them.
         """
-        name, at, fingerprint = text.partition("@")
-        if at and not _FINGERPRINT.fullmatch(fingerprint):
-            raise BadName(TagName.field, "what follows @ must be a fingerprint of 64 hex digits")
-        return cls(TagName.parse(name), fingerprint or None)
+        name, at, mark = text.partition("@")
+        if not at:
+            return cls(TagName.parse(name))
+        if _FINGERPRINT.fullmatch(mark):
+            return cls(TagName.parse(name), fingerprint=mark)
+        if _LSN.fullmatch(mark):
+            return cls(TagName.parse(name), lsn=int(mark))
+        raise BadName(
+            TagName.field,
+            "what follows @ must be a fingerprint of 64 hexadecimal digits or the number of an LSN",
+        )
 
     def __str__(self) -> str:
-        return self.name if self.fingerprint is None else f"{self.name}@{self.fingerprint}"
+        mark = self.fingerprint if self.fingerprint is not None else self.lsn
+        return self.name if mark is None else f"{self.name}@{mark}"
 
 
 class PayloadTypeName(_Name):
@@ -86,6 +97,44 @@ class PayloadTypeName(_Name):
 
     __slots__ = ()
     field = "type"
+
+
+class ListName(str):
+    """The name of a payload list: its payload type, `_` and its id.
+
+    >>> ListName.parse("CEMC_Thresh_12").id
+    12
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: object) -> ListName:
+        """Read a list's name.
+
+        Raises:
+            BadName: if it is anything else.
+        """
+        found = _LIST.fullmatch(text) if isinstance(text, str) and len(text) <= 220 else None
+        if found is None:
+            raise BadName("payload_list", "must be a payload type, _ and the list's number")
+        PayloadTypeName.parse(found[1])
+        return cls(found[0])
+
+    @classmethod
+    def of(cls, payload_type: str, list_id: int) -> ListName:
+        """Return the name of a list."""
+        return cls(f"{payload_type}_{list_id}")
+
+    @property
+    def id(self) -> int:
+        """The list's id."""
+        return int(self.rpartition("_")[2])
+
+    @property
+    def payload_type(self) -> PayloadTypeName:
+        """The list's payload type."""
+        return PayloadTypeName(self.rpartition("_")[0])
 
 
 class Digest(str):
@@ -116,6 +165,14 @@ class TagState(StrEnum):
     UNLOCKED = "unlocked"
     LOCKED = "locked"
     FROZEN = "frozen"
+
+
+class Becoming(StrEnum):
+    """How one state may follow another."""
+
+    FREELY = "yes"
+    SAME = "nothing changes"
+    WITH_REASON = "an admin, with a reason"
 
 
 class Act(StrEnum):
@@ -159,6 +216,28 @@ ALLOWED: Final[Mapping[TagState, Mapping[Act, Rule]]] = MappingProxyType(
     }
 )
 """What each state allows. docs/conditions-model.md prints this table; a test compares them."""
+
+
+MAY_BECOME: Final[Mapping[TagState, Mapping[TagState, Becoming]]] = MappingProxyType(
+    {
+        TagState.UNLOCKED: {
+            TagState.UNLOCKED: Becoming.SAME,
+            TagState.LOCKED: Becoming.FREELY,
+            TagState.FROZEN: Becoming.FREELY,
+        },
+        TagState.LOCKED: {
+            TagState.UNLOCKED: Becoming.FREELY,
+            TagState.LOCKED: Becoming.SAME,
+            TagState.FROZEN: Becoming.FREELY,
+        },
+        TagState.FROZEN: {
+            TagState.UNLOCKED: Becoming.WITH_REASON,
+            TagState.LOCKED: Becoming.WITH_REASON,
+            TagState.FROZEN: Becoming.SAME,
+        },
+    }
+)
+"""Which state may follow which. docs/conditions-model.md prints this table, too."""
 
 
 def rule(state: TagState, act: Act, *, tag: str = "") -> Rule:

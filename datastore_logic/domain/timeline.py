@@ -26,13 +26,15 @@ class Payload:
     """What an interval points to.
 
     `name` is the caller's logical name (nopayloaddb's `payload_url`), `checksum` the caller's
-    own string, kept verbatim. `digest` and `size` (bytes) are None for bytes kept elsewhere.
+    own string, kept verbatim. `digest` is None for bytes kept elsewhere; `size` (bytes) and
+    `revision` may be known of those, too.
     """
 
     name: str
     checksum: str | None = None
     digest: Digest | None = None
     size: int | None = None
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
