@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
@@ -43,6 +44,8 @@ REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=Non
 CONNECT_TIMEOUT: Final = 2.0
 LEDGER_TIMEOUT: Final = 10.0
 CHUNK: Final = 1 << 20
+ASKED_AT_ONCE: Final = 20_000
+"""Digests in one question about blobs; the databuffer takes more, but then answers nobody else."""
 _NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError)
 
 
@@ -79,6 +82,14 @@ class StoredBlob:
     digest: str
     size: int
     created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unsound:
+    """Digests under which the databuffer has nothing, or more or fewer bytes than was told."""
+
+    missing: list[str]
+    resized: list[str]
 
 
 class BufferClient:
@@ -176,6 +187,22 @@ class BufferClient:
         answer = expect(_answer(self._send("POST", "/blobs", body, headers)))
         found = told(answer, "digest", "size")
         return StoredBlob(found["digest"], found["size"], answer.status == 201)
+
+    def missing(self, digests: Iterable[str]) -> list[str]:
+        """Return those of the digests under which there is no payload, each once."""
+        return self.unsound((digest, None) for digest in digests).missing
+
+    def unsound(self, payloads: Iterable[tuple[str, int | None]]) -> Unsound:
+        """Return what is missing, or has another size than told, of (digest, size or None)."""
+        missing, resized, wanted = [], [], iter(payloads)
+        while some := tuple(islice(wanted, ASKED_AT_ONCE)):
+            digests, sizes = zip(*dict.fromkeys(some), strict=True)
+            body = orjson.dumps({"digests": digests, "sizes": sizes})
+            answer = expect(self._post("/blobs/missing", body, None, twice=True))
+            found = told(answer, "missing", "resized")
+            missing += found["missing"]
+            resized += found["resized"]
+        return Unsound(list(dict.fromkeys(missing)), list(dict.fromkeys(resized)))
 
     def open_blob(self, method: str, digest: Digest, headers: dict[str, str]) -> BaseHTTPResponse:
         """Return the open answer with the payload's bytes; the caller closes it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from datastore_logic.app import TIER, create_app
-from datastore_logic.buffer_client import Answer, BufferClient, Entries, Head, StoredBlob
+from datastore_logic.buffer_client import Answer, BufferClient, Entries, Head, StoredBlob, Unsound
 from datastore_logic.config import Config
 from datastore_logic.errors import BufferAway, LsnBeyondHead, PreconditionFailed
 
@@ -143,6 +143,16 @@ class FakeBuffer(BufferClient):
         created = digest not in self.blobs
         self.blobs[digest] = content
         return StoredBlob(digest, len(content), created)
+
+    def unsound(self, payloads: Iterable[tuple[str, int | None]]) -> Unsound:
+        """Compare with what is kept."""
+        self._reached()
+        sizes = {digest: len(content) for digest, content in self.blobs.items()}
+        asked = dict.fromkeys(payloads)
+        return Unsound(
+            [digest for digest, _ in asked if digest not in sizes],
+            [d for d, size in asked if d in sizes and size not in (None, sizes[d])],
+        )
 
     def _reached(self) -> None:
         if self.away:

@@ -14,7 +14,7 @@ from databuffer.store.protocols import Appended, Head, NewEntry, Page, Stored
 from databuffer.store.sequencer import Sequencer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,11 @@ class MemoryBlobs:
     async def size(self, digest: Digest) -> int:
         """Say how long the blob is."""
         return (await self.open(digest)).size
+
+    async def sizes(self, digests: Sequence[Digest]) -> list[int | None]:
+        """Say how long each blob is; None for one that is not there."""
+        found = map(self._blobs.get, digests)
+        return [None if content is None else len(content) for content in found]
 
     async def open(self, digest: Digest) -> MemoryBlob:
         """Open the blob."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from databuffer.names import Digest
 
@@ -54,8 +54,8 @@ class BlobStore(Protocol):
     at once, is one blob, and exactly one of the callers is told `created`. When `expected` is given
     and the bytes do not hash to it they raise `DigestMismatch`. If they raise, or are cancelled, or
     the stream raises, nothing is visible. A reader sees a blob whole or not at all. `size` and
-    `open` raise `Unknown` for a blob that is not there. Any method raises `StorageFailed`, or
-    `VolumeFull`, when the storage refuses.
+    `open` raise `Unknown` for a blob that is not there; for the same blobs `sizes` says None. Any
+    method raises `StorageFailed`, or `VolumeFull`, when the storage refuses.
     """
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
@@ -68,6 +68,9 @@ class BlobStore(Protocol):
 
     async def size(self, digest: Digest) -> int:
         """Say how long the blob is."""
+
+    async def sizes(self, digests: Sequence[Digest]) -> list[int | None]:
+        """Say how long each blob is, in one go however many; None for one that is not there."""
 
     async def open(self, digest: Digest) -> OpenBlob:
         """Open the blob for reading."""

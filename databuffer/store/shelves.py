@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,14 @@ class Shelves:
 
     def path(self, digest: Digest) -> Path:
         """Say where the blob's file stands, if it does."""
-        return Path(f"{self._folder(digest.hex)}/{digest.hex}")
+        return Path(self._file(digest.hex))
+
+    def size(self, digest: Digest) -> int | None:
+        """Say how long the file is, None if there is none; cheaper than through a `Path`."""
+        try:
+            return os.stat(self._file(digest.hex)).st_size  # noqa: PTH116
+        except FileNotFoundError:
+            return None
 
     def open(self, digest: Digest) -> atomic.Folder:
         """Open the folder for the blob's file, making it if need be."""
@@ -43,6 +51,9 @@ class Shelves:
         if bay not in self._durable:
             atomic.sync_directory(self._base)
             self._durable.add(bay)
+
+    def _file(self, name: str) -> str:
+        return f"{self._folder(name)}/{name}"
 
     def _folder(self, name: str) -> str:
         return f"{self._base}/{name[:2]}/{name[2:4]}"

@@ -1,4 +1,4 @@
-"""`/blobs`: bytes in, named by their digest; bytes out."""
+"""`/blobs`: bytes in, named by their digest; bytes out; and which of many are not there."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
+from databuffer.errors import Malformed, TooLarge
 from databuffer.names import Digest
-from databuffer.web.body import CHUNK, BodyReader
+from databuffer.web.body import CHUNK, BodyReader, parse_object
 from databuffer.web.download import respond
 from databuffer.web.keys import BLOBS, CONFIG, PLACES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from databuffer.store.protocols import Stored
 
 routes = web.RouteTableDef()
+
+_MOST_ASKED = 100_000
+_LONGEST_QUESTION = 128 * _MOST_ASKED
 
 
 @routes.post("/blobs")
@@ -30,6 +36,25 @@ async def put_blob(request: web.Request) -> web.Response:
     return _answer(await _store(request, _digest(request)))
 
 
+@routes.post("/blobs/missing")
+async def post_missing(request: web.Request) -> web.Response:
+    """Say which of these digests name no blob, and which one of another size than told."""
+    patience = request.app[CONFIG].body_timeout
+    question = parse_object(await BodyReader(request, _LONGEST_QUESTION, patience).whole())
+    digests = _digests(question.get("digests"))
+    told = _sizes(question.get("sizes"), len(digests))
+    found = await request.app[BLOBS].sizes(digests)
+    answer = {
+        "missing": _each_once(d for d, size in zip(digests, found, strict=True) if size is None),
+        "resized": _each_once(
+            digest
+            for digest, size, thought in zip(digests, found, told, strict=True)
+            if size is not None and thought not in (None, size)
+        ),
+    }
+    return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+
 @routes.get("/blobs/{digest:.*}")
 async def get_blob(request: web.Request) -> web.StreamResponse:
     """Send the blob, or the range asked for; HEAD sends the headers alone."""
@@ -38,6 +63,28 @@ async def get_blob(request: web.Request) -> web.StreamResponse:
 
 def _digest(request: web.Request) -> Digest:
     return Digest.parse(request.match_info["digest"].replace("/", ":", 1))
+
+
+def _digests(listed: object) -> list[Digest]:
+    if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
+        raise Malformed("digests is an array of digests", field="digests")
+    if len(listed) > _MOST_ASKED:
+        raise TooLarge(f"a question may have {_MOST_ASKED} digests")
+    return [Digest.parse(text) for text in listed]
+
+
+def _sizes(listed: object, count: int) -> list[int | None]:
+    if listed is None:
+        return [None] * count
+    if not isinstance(listed, list) or len(listed) != count:
+        raise Malformed("sizes is an array as long as digests", field="sizes")
+    if not all(size is None or type(size) is int for size in listed):
+        raise Malformed("a size is a number of bytes or null", field="sizes")
+    return listed
+
+
+def _each_once(digests: Iterable[Digest]) -> list[Digest]:
+    return list(dict.fromkeys(digests))
 
 
 async def _store(request: web.Request, expected: Digest | None) -> Stored:

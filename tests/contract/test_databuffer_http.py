@@ -165,6 +165,52 @@ async def test_a_name_that_is_none_is_refused_as_json(client, path, status):
         assert {"detail", "code"} <= (await answer.json()).keys()
 
 
+async def test_what_is_missing_of_many_is_told(client):
+    """The digests that name no blob, each once and in order; so the journalled are there."""
+    for content in (b"small", LARGE):
+        await client.post("/blobs", data=io.BytesIO(content))
+    absent = [digest_of(b"%d" % number) for number in range(3)]
+    asked = [absent[1], digest_of(LARGE), absent[0], digest_of(b"small"), absent[1], absent[2]]
+    async with client.post("/blobs/missing", json={"digests": asked}) as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        told = await answer.json()
+    assert told == {"missing": [absent[1], absent[0], absent[2]], "resized": []}
+
+
+async def test_a_blob_of_another_size_than_told_is_found(client):
+    """Only where a size is told; a blob that is not there is missing, whatever its size."""
+    await client.post("/blobs", data=b"small")
+    small, absent = digest_of(b"small"), digest_of(b"absent")
+    for size, resized in ((5, []), (4, [small]), (None, [])):
+        question = {"digests": [absent, small], "sizes": [6, size]}
+        async with client.post("/blobs/missing", json=question) as answer:
+            assert await answer.json() == {"missing": [absent], "resized": resized}
+
+
+@pytest.mark.parametrize(
+    ("question", "status"),
+    [
+        ({}, 400),
+        ([], 400),
+        ({"digests": "sha256:" + "0" * 64}, 400),
+        ({"digests": ["0" * 64]}, 400),
+        ({"digests": [None]}, 400),
+        ({"digests": [["sha256:" + "0" * 64]]}, 400),
+        ({"digests": ["sha256:" + "0" * 64], "sizes": []}, 400),
+        ({"digests": ["sha256:" + "0" * 64], "sizes": ["5"]}, 400),
+        ({"digests": ["sha256:" + "0" * 64], "sizes": [True]}, 400),
+        ({"digests": ["sha256:" + "0" * 64] * 100_000}, 200),
+        ({"digests": ["sha256:" + "0" * 64] * 100_001}, 413),
+        ({"digests": [], "more": "x" * 13_000_000}, 413),
+    ],
+)
+async def test_a_question_about_blobs_is_bounded_and_understood(client, question, status):
+    """Up to 100 000 digests; anything else than digests and sizes is the caller's mistake."""
+    body = io.BytesIO(json.dumps(question).encode())
+    async with client.post("/blobs/missing", data=body) as answer:
+        assert answer.status == status
+
+
 async def test_too_large_a_blob_is_refused(client):
     """413, whether its size is announced or not."""
 

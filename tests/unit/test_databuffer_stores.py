@@ -136,6 +136,14 @@ async def test_a_cancelled_stream_keeps_nothing(blobs):
         await blobs.size(Digest.of(b"begin"))
 
 
+async def test_many_sizes_are_told_at_once(blobs):
+    """In the order of the question; None for what is not there; what is just stored counts."""
+    tiny, large = await blobs.put(b"tiny"), await blobs.put(LARGE)
+    asked = [large.digest, Digest.of(b"absent"), tiny.digest, large.digest]
+    assert await blobs.sizes(asked) == [len(LARGE), None, 4, len(LARGE)]
+    assert await blobs.sizes([]) == []
+
+
 async def test_any_range_of_a_blob_can_be_read(blobs):
     """A range inside a large blob is read exactly."""
     stored = await blobs.put_stream(stream(LARGE))

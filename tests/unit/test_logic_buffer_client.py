@@ -89,6 +89,7 @@ def test_a_read_without_an_answer_is_a_databuffer_that_is_away():
         lambda client: client.entries(0),
         lambda client: client.append(ENTRY),
         lambda client: client.store_blob([b"x"], 1),
+        lambda client: client.missing(["sha256:" + "0" * 64]),
     ],
 )
 def test_another_service_at_the_address_is_no_databuffer(ask):
