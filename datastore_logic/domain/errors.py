@@ -23,7 +23,10 @@ Each class has a `code`, the machine-readable word of the error body.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datastore_logic.domain.timeline import Row
 
 
 class DomainError(Exception):
@@ -85,6 +88,14 @@ class LockedOverlap(StateForbids):
     """A locked global tag takes no interval that overlaps one it has."""
 
     code = "locked_overlap"
+
+    @classmethod
+    def between(cls, new: Row, held: Row) -> LockedOverlap:
+        """Return the error that names both intervals."""
+        return cls(
+            f"Global tag is locked: {new.interval} overlaps {held.interval},"
+            f" which holds {held.payload.name}."
+        )
 
 
 class TagIsLocked(StateForbids):

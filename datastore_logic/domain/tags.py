@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
-from datastore_logic.domain.errors import BadDigest, BadName, TagIsFrozen
+from datastore_logic.domain.errors import BadDigest, BadName, TagIsFrozen, TagIsLocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -244,9 +244,11 @@ def rule(state: TagState, act: Act, *, tag: str = "") -> Rule:
     """Return how far `state` allows `act`.
 
     Raises:
-        TagIsFrozen: if the state is frozen; nothing is allowed then.
+        TagIsFrozen, TagIsLocked: it does not allow it at all.
     """
     found = ALLOWED[state][act]
-    if state is TagState.FROZEN and found is Rule.NEVER:
-        raise TagIsFrozen(tag)
+    if found is Rule.NEVER:
+        if state is TagState.FROZEN:
+            raise TagIsFrozen(tag)
+        raise TagIsLocked(f"Global tag {tag} is locked: it does not allow to {act}.")
     return found

@@ -151,10 +151,7 @@ def _refuse_overlap(touched: Sequence[Row], new: Row) -> None:
         and touched[0].interval.start < new.interval.start
     )
     if not follows_open_tail:
-        raise LockedOverlap(
-            f"Global tag is locked: {new.interval} overlaps {touched[0].interval},"
-            f" which holds {touched[0].payload.name}."
-        )
+        raise LockedOverlap.between(new, touched[0])
 
 
 def _nearest(moment: Moment, boundaries: Sequence[Moment], sample_ns: int) -> Moment:
