@@ -5,6 +5,8 @@
     ├── BadRequest          the request is malformed; names the field
     │   └── TooLarge
     ├── NotFound            no such thing
+    ├── PayloadsMissing     payloads named by digest are not in the store
+    ├── PreflightFailed     a strict freeze found gaps or missing payloads
     ├── Conflict            others kept changing what this was decided about
     │   └── KeyReused       an Idempotency-Key that named another request
     ├── BufferIsFrozen      the streaming buffer takes nothing until it is cleaned
@@ -31,7 +33,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from datastore_logic.domain import errors as domain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class LogicError(Exception):
@@ -39,6 +41,9 @@ class LogicError(Exception):
 
     code: str = "error"
     field: str | None = None
+    told: Mapping[str, object] | None = None
+    """What the error body says beside `detail` and `code`."""
+
     retry_after: ClassVar[int | None] = None
 
 
@@ -68,6 +73,27 @@ class NotFound(LogicError):
     def __init__(self, what: str, name: str) -> None:
         super().__init__(f"No {what.replace('_', ' ')} {name}.")
         self.code = f"{what}_not_found"
+
+
+class PayloadsMissing(LogicError):
+    """Payloads that IOVs name by digest are not in the store: upload them, then ask again."""
+
+    code = "payloads_missing"
+    _SHOWN: ClassVar[int] = 1000
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(f"{len(missing)} payloads are not in the store; upload them first.")
+        self.told = {"missing": list(missing[: self._SHOWN])}
+
+
+class PreflightFailed(LogicError):
+    """A strict freeze is refused for what the pre-flight report says."""
+
+    code = "preflight_failed"
+
+    def __init__(self, report: Mapping[str, object]) -> None:
+        super().__init__("The pre-flight report speaks against freezing; nothing was changed.")
+        self.told = {"report": report}
 
 
 class Conflict(LogicError):
@@ -168,9 +194,14 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
     {
         domain.BadValue: 400,
         domain.StateForbids: 409,
+        domain.UnfreezeNeedsReason: 400,
+        domain.AlreadyExists: 409,
+        domain.InUse: 409,
         BadRequest: 400,
         TooLarge: 413,
         NotFound: 404,
+        PayloadsMissing: 409,
+        PreflightFailed: 409,
         Conflict: 409,
         PreconditionFailed: 409,
         BufferIsFrozen: 503,

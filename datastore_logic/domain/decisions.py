@@ -28,7 +28,6 @@ from datastore_logic.domain.events import (
     TagCreated,
     TagDeleted,
     TagFrozen,
-    TimelinesChanged,
     TypeDeleted,
 )
 from datastore_logic.domain.fingerprint import tag_fingerprint
@@ -74,6 +73,17 @@ class PayloadList:
             TagIsFrozen, TagIsLocked: its tag's state does not allow it.
         """
         return rule(self.state, act, tag="" if self.tag is None else self.tag.name)
+
+    def admits_iovs(self) -> None:
+        """Refuse payload IOVs where none may come.
+
+        Raises:
+            TagIsFrozen: its tag is frozen.
+            TagIsStreamed: it holds what is streamed, and newer segments lie over older ones.
+        """
+        self.may(Act.INSERT_IOV)
+        if self.tag is not None:
+            _refuse_streamed(self.tag)
 
     def changed(self, effects: Effects, deleted: tuple[Moment, ...] = ()) -> ListChange:
         """Return what an entry tells of its change."""
@@ -219,15 +229,16 @@ def delete_list(held: PayloadList, list_id: int) -> ListDeleted:
 
 def insert_iov(
     held: PayloadList, overlapping: Sequence[Row], new: Row, iov_id: int | None = None
-) -> TimelinesChanged | None:
+) -> ListChange | None:
     """Put one payload IOV into a list; the very same one again changes nothing.
 
     Raises:
         TagIsFrozen, LockedOverlap: the state of the list's tag does not allow it.
+        TagIsStreamed: it is the streaming buffer's.
     """
-    held.may(Act.INSERT_IOV)
+    held.admits_iovs()
     effects = Effects.of(insert(overlapping, new, held.state), iov_id)
-    return TimelinesChanged((held.changed(effects),)) if effects else None
+    return held.changed(effects) if effects else None
 
 
 def insert_iovs(
@@ -237,8 +248,9 @@ def insert_iovs(
 
     Raises:
         TagIsFrozen, LockedOverlap: the state of the list's tag does not allow it.
+        TagIsStreamed: it is the streaming buffer's.
     """
-    held.may(Act.INSERT_IOV)
+    held.admits_iovs()
     effects = lay(stored, wanted, held.state, following=following)
     return held.changed(effects) if effects else None
 

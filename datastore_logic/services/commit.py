@@ -7,18 +7,19 @@ and the caller is told so.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import Conflict, PreconditionFailed
 from datastore_logic.view.apply import OWN_KEY
-from datastore_logic.view.browse import known_request
+from datastore_logic.view.requests import known_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from datastore_logic.domain.events import IovsChanged, TagCreated, TagFrozen
+    from datastore_logic.domain.events import Decided
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 
@@ -29,7 +30,7 @@ ATTEMPTS: Final = 5
 class Proposal:
     """An entry to append, what it touches, and the LSNs its decision rests on."""
 
-    event: TagCreated | TagFrozen | IovsChanged
+    event: Decided
     keys: tuple[str, ...]
     expect: Mapping[str, int]
 
@@ -42,18 +43,22 @@ class Committed:
     new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and under which idempotency key, if any."""
+
+    actor: str
+    key: str | None = None
+
+
 def commit(
-    tier: Tier,
-    actor: str,
-    decide: Callable[[Snapshot], Proposal | Committed],
-    key: str | None,
-    asked: str,
+    tier: Tier, asking: Asking, asked: str, decide: Callable[[Snapshot], Proposal | Committed]
 ) -> Committed:
     """Append what `decide` proposes, and return once this pod's view shows it.
 
-    `decide` answers `Committed` itself where there is nothing to do. `key` is the caller's
-    idempotency key: a repeat changes nothing and answers with the first one's LSN. `asked` is
-    what the proposal will be `about`, by which a repeat is known.
+    `decide` answers `Committed` itself where there is nothing to do. A repeat under the caller's
+    idempotency key changes nothing and answers with the first one's LSN. `asked` is the request in
+    words, by which a repeat is told from another one under the same key.
 
     Raises:
         Conflict: others kept changing it.
@@ -63,40 +68,42 @@ def commit(
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
         And whatever `decide` raises.
     """
-    idempotency_key = key or f"{OWN_KEY}{secrets.token_hex(12)}"
+    mark = hashlib.sha256(asked.encode()).hexdigest()
+    key = asking.key
 
     def look(snapshot: Snapshot) -> Proposal | Committed:
         snapshot.position.refuse_if_halted()
-        done = known_request(snapshot, key, asked) if key else None
+        done = known_request(snapshot, key, mark) if key else None
         if done is not None:
             return Committed(done, new=True)  # a repeat answers as the first did
         return decide(snapshot)
 
+    named = f"{OWN_KEY}{secrets.token_hex(12)}"
     for _ in range(ATTEMPTS):
         proposal = tier.decided(look)
         if isinstance(proposal, Committed):
             return proposal
         try:
-            lsn = _append(tier, actor, proposal, idempotency_key)
+            lsn = tier.buffer.append(_entry(proposal, asking.actor, key or named, key and mark))
         except PreconditionFailed as moved:
             tier.catch_up(moved.lsn)
             continue
         tier.see(lsn)
         if key:
             with tier.reading() as snapshot:  # another replica may have used it for something else
-                known_request(snapshot, key, asked)
+                known_request(snapshot, key, mark)
         return Committed(lsn, new=True)
     raise Conflict("Others kept changing the same things; try again.")
 
 
-def _append(tier: Tier, actor: str, proposal: Proposal, idempotency_key: str) -> int:
-    """Append one entry. Its idempotency key lets the client send it again when no answer came."""
-    entry = {
+def _entry(proposal: Proposal, actor: str, key: str, mark: str | None) -> dict[str, object]:
+    """Return the entry. Its key lets the client send it again when no answer came."""
+    data = proposal.event.data()
+    return {
         "type": proposal.event.type,
         "actor": actor,
-        "data": proposal.event.data(),
+        "data": data if mark is None else {**data, "asked": mark},
         "keys": proposal.keys,
         "expect": proposal.expect,
-        "idempotency_key": idempotency_key,
+        "idempotency_key": key,
     }
-    return tier.buffer.append(entry)

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from datastore_logic.buffer_client import expect, refusal, told
+from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import TagIsFrozen
-from datastore_logic.domain.events import IovsChanged
+from datastore_logic.domain.events import ListChange, TimelinesChanged
 from datastore_logic.domain.tags import Digest, TagState
-from datastore_logic.domain.timeline import Attach, Payload, Row, insert
+from datastore_logic.domain.timeline import Payload, Row
 from datastore_logic.errors import BufferIsFrozen, NotFound
-from datastore_logic.services.commit import Committed, Proposal, commit
-from datastore_logic.services.tags import BUFFER_STATE, list_key, tag_key
-from datastore_logic.view import browse
+from datastore_logic.services.commit import Asking, Committed, Proposal, commit
+from datastore_logic.services.goals import Goal, TagAndType
+from datastore_logic.services.keys import BUFFER_STATE, list_key, tag_key, type_key
+from datastore_logic.view.buffer import FROZEN, buffer
+from datastore_logic.view.lists import list_of
+from datastore_logic.view.requests import is_known
+from datastore_logic.view.tags import tag_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from datastore_logic.domain.tags import PayloadTypeName, TagName
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
+    from datastore_logic.view.tags import TagRow
 
 BROKEN_VOLUME: Final = frozenset({500, 507})
 
@@ -70,17 +76,15 @@ def stream_segment(
     return answer
 
 
-def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
+def stream_payload(
     tier: Tier,
     body: Iterable[bytes],
     length: int | None,
-    tag: TagName,
-    payload_type: PayloadTypeName,
+    target: TagAndType,
     interval: Interval,
     *,
     name: str | None = None,
-    actor: str,
-    key: str | None = None,
+    asking: Asking,
 ) -> StoredPayload:
     """Keep any bytes as a payload that holds over `interval` in the tag.
 
@@ -92,21 +96,19 @@ def stream_payload(  # noqa: PLR0913 - what a payload IOV is made of
     """
 
     def refuse_early(snapshot: Snapshot) -> None:
-        if not key or not browse.is_known(snapshot, key):
-            _refuse_if_closed(tier, snapshot, tag)
+        if not asking.key or not is_known(snapshot, asking.key):
+            _refuse_if_closed(tier, snapshot, target.tag)
 
     tier.decided(refuse_early)  # before any byte is sent on
     blob = tier.buffer.store_blob(body, length)
     digest = Digest.parse(blob.digest)
     row = Row(interval, Payload(name or digest, None, digest, blob.size))
-    alone = IovsChanged(tag, payload_type, (Attach(row),))
-    asked = browse.about(alone, (list_key(tag, payload_type),))
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
-        return _decide_insert(tier, snapshot, tag, payload_type, row)
+        return _decide_insert(tier, snapshot, target, row)
 
-    done = commit(tier, actor, decide, key, asked)
-    return StoredPayload(tag, payload_type, row.payload.name, digest, blob.size, interval, done.lsn)
+    done = commit(tier, asking, f"stream {target} {row}", decide)
+    return StoredPayload(*target, row.payload.name, digest, blob.size, interval, done.lsn)
 
 
 def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat | None:
@@ -139,7 +141,7 @@ def clean(tier: Tier, key: str | None) -> Answer:
 
 
 def _is_frozen(tier: Tier) -> bool:
-    return bool(told(expect(tier.buffer.description()), "dstatus")["dstatus"] == browse.FROZEN)
+    return bool(told(expect(tier.buffer.description()), "dstatus")["dstatus"] == FROZEN)
 
 
 def _stat(tier: Tier) -> Stat:
@@ -148,30 +150,37 @@ def _stat(tier: Tier) -> Stat:
 
 
 def _decide_insert(
-    tier: Tier, snapshot: Snapshot, name: TagName, payload_type: PayloadTypeName, row: Row
+    tier: Tier, snapshot: Snapshot, target: TagAndType, row: Row
 ) -> Proposal | Committed:
     """Propose what an insert changes; in the streamed tag the newest is simply added."""
-    tag = _refuse_if_closed(tier, snapshot, name)
-    timeline_id = browse.timeline_id(snapshot, tag.id, payload_type) if tag else None
-    mine = list_key(name, payload_type)
-    keys = (mine,) if timeline_id else (mine, tag_key(name))
-    if name == tier.config.stream_tag:
-        event = IovsChanged(name, payload_type, (Attach(row),))
-        return Proposal(event, keys, snapshot.touched(tag_key(name), BUFFER_STATE))
-    overlapping = browse.overlapping(snapshot, timeline_id, row.interval) if timeline_id else []
-    changes = insert(overlapping, row, tag.state if tag else TagState.UNLOCKED)
-    if not changes and tag:
-        return Committed(tag.lsn, new=False)
-    event = IovsChanged(name, payload_type, changes)
-    return Proposal(event, keys, snapshot.touched(mine, tag_key(name)))
+    tag = _refuse_if_closed(tier, snapshot, target.tag)
+    if target.tag == tier.config.stream_tag:
+        return _decide_added(snapshot, tag, target, row)
+    goal = Goal.of(snapshot, target)
+    change = goal.with_one(snapshot, row)
+    if change is None:
+        return Committed(tag.lsn if tag else snapshot.lsn, new=False)
+    rests_on = snapshot.touched(*goal.rests_on())
+    return Proposal(TimelinesChanged((change,)), goal.touches(), rests_on)
 
 
-def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> browse.TagRow | None:
+def _decide_added(snapshot: Snapshot, tag: TagRow | None, target: TagAndType, row: Row) -> Proposal:
+    held = list_of(snapshot, tag.id, target.payload_type) if tag else None
+    change = ListChange(
+        target.payload_type, target.tag, held.id if held else None, Columns.of([row])
+    )
+    made = (tag_key(target.tag), type_key(target.payload_type))
+    keys = (list_key(held.id),) if held else made
+    rests_on = snapshot.touched(tag_key(target.tag), BUFFER_STATE)
+    return Proposal(TimelinesChanged((change,)), keys, rests_on)
+
+
+def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> TagRow | None:
     """Return the tag, None for a streamed tag that its first segment will make."""
     streamed = name == tier.config.stream_tag
-    if streamed and browse.buffer(snapshot).frozen:
+    if streamed and buffer(snapshot).frozen:
         raise BufferIsFrozen("Datastore frozen.")
-    tag = browse.tag_named(snapshot, name)
+    tag = tag_named(snapshot, name)
     if tag is None:
         if streamed:
             return None

@@ -1,99 +1,183 @@
-"""Make a global tag; freeze one."""
+"""Make, clone, lock, unlock, freeze, unfreeze and delete global tags."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import orjson
 
 from datastore_logic.buffer_client import refusal
-from datastore_logic.domain.events import TagCreated, TagFrozen
-from datastore_logic.domain.tags import TagState
+from datastore_logic.domain import decisions
+from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
-from datastore_logic.services.commit import Committed, Proposal, commit
-from datastore_logic.view.browse import about, buffer, find_tag, lists, tag_fingerprint, tag_named
+from datastore_logic.services.commit import Asking, Committed, Proposal, commit
+from datastore_logic.services.keys import BUFFER_STATE, list_keys, tag_key
+from datastore_logic.services.known import known_tag
+from datastore_logic.view.buffer import buffer
+from datastore_logic.view.contents import find_content
+from datastore_logic.view.fingerprints import tag_fingerprint
+from datastore_logic.view.lists import lists_of
+from datastore_logic.view.tags import find_tag, tag_named
 
 if TYPE_CHECKING:
-    from datastore_logic.domain.tags import TagName
+    from collections.abc import Callable
+
+    from datastore_logic.domain.tags import TagRef
     from datastore_logic.services.tier import Tier
-    from datastore_logic.view.browse import TagRow
     from datastore_logic.view.database import Snapshot
+    from datastore_logic.view.tags import TagRow
 
-BUFFER_STATE: Final = "buffer/state"
-
-
-def tag_key(tag: str) -> str:
-    """Return the ledger key of a tag's state."""
-    return f"tag/{tag}"
-
-
-def list_key(tag: str, payload_type: str) -> str:
-    """Return the ledger key of a tag's list of one payload type."""
-    return f"tag/{tag}/list/{payload_type}"
+    Check = Callable[[Snapshot], None]
+    """Raises what speaks against freezing the tag as this snapshot shows it."""
 
 
 def create_tag(
-    tier: Tier, name: TagName, description: str, *, actor: str, key: str | None = None
+    tier: Tier,
+    name: TagName,
+    description: str = "",
+    *,
+    author: str | None = None,
+    state: TagState = TagState.UNLOCKED,
+    asking: Asking,
 ) -> Committed:
-    """Make an unlocked, empty tag; one that exists is left as it is.
+    """Make an empty tag; one that exists is left as it is.
 
     Raises:
         BufferIsFrozen: it is the streaming buffer's, and that is frozen: the tag would not be.
     """
     mine = tag_key(name)
-    rests_on = (mine, BUFFER_STATE) if name == tier.config.stream_tag else (mine,)
+    streamed = name == tier.config.stream_tag
+    rests_on = (mine, BUFFER_STATE) if streamed else (mine,)
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
-        if (known := tag_named(snapshot, name)) is not None:
-            return Committed(known.lsn, new=False)
-        if BUFFER_STATE in rests_on and buffer(snapshot).frozen:
+        known = tag_named(snapshot, name)
+        event = decisions.create(known and known_tag(known), name, description, author, state)
+        if event is None:
+            return Committed(known.lsn if known else 0, new=False)
+        if streamed and buffer(snapshot).frozen:
             raise BufferIsFrozen("Datastore frozen.")
-        return Proposal(TagCreated(name, description), (mine,), snapshot.touched(*rests_on))
+        return Proposal(event, (mine,), snapshot.touched(*rests_on))
 
-    return commit(tier, actor, decide, key, about(TagCreated(name), (tag_key(name),)))
+    return commit(tier, asking, f"create {name}", decide)
+
+
+def clone_tag(
+    tier: Tier,
+    source: TagRef,
+    name: TagName,
+    *,
+    description: str | None = None,
+    author: str | None = None,
+    asking: Asking,
+) -> Committed:
+    """Make an unlocked tag with the content of another, whose IOVs are shared, not copied.
+
+    Raises:
+        NotFound: no such source.
+        AlreadyExists: there is a tag of the new name.
+    """
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        content = find_content(snapshot, source)
+        known = tag_named(snapshot, name)
+        words = content.tag.description if description is None else description
+        who = content.tag.author if author is None else author
+        event = decisions.clone(source, known and known_tag(known), name, words, who)
+        rests_on = snapshot.touched(tag_key(name), tag_key(source.name))
+        return Proposal(event, (tag_key(name),), rests_on)
+
+    return commit(tier, asking, f"clone {source} {name}", decide)
+
+
+def change_state(
+    tier: Tier,
+    name: TagName,
+    state: TagState,
+    *,
+    reason: str | None = None,
+    check: Check | None = None,
+    asking: Asking,
+) -> Committed:
+    """Lock, unlock, freeze or unfreeze a tag; the state it has already changes nothing.
+
+    Raises:
+        NotFound: no such tag.
+        UnfreezeNeedsReason, TagIsStreamed: it may not become that.
+        And whatever `check` raises, which sees the very state that would be frozen.
+    """
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        row = find_tag(snapshot, name)
+
+        def fingerprint() -> str:
+            if check is not None:
+                check(snapshot)
+            return tag_fingerprint(snapshot.connection, row.id)
+
+        event = decisions.change_state(known_tag(row), state, reason, fingerprint)
+        if event is None:
+            return Committed(row.lsn, new=False)
+        return Proposal(event, (tag_key(name),), _as_it_is(snapshot, row, state))
+
+    return commit(tier, asking, f"{state} {name}", decide)
 
 
 def freeze_tag(
     tier: Tier,
     name: TagName,
     *,
-    user: str,
-    token: str,
+    token: str = "",
     reason: str | None = None,
-    key: str | None = None,
+    check: Check | None = None,
+    asking: Asking,
 ) -> Committed:
-    """Freeze a tag for ever; again is harmless. The streamed tag freezes with the buffer.
+    """Freeze a tag; again is harmless. The streamed tag freezes with the buffer.
 
     Raises:
         NotFound: no such tag.
+        And whatever `check` raises.
     """
     if name == tier.config.stream_tag:
-        return _freeze_stream(tier, name, user, token, key)
+        return _freeze_stream(tier, name, token, check, asking)
+    return change_state(tier, name, TagState.FROZEN, reason=reason, check=check, asking=asking)
+
+
+def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
+    """Delete an unlocked tag with its lists and their IOVs; its history and frozen content stay.
+
+    Raises:
+        NotFound: no such tag.
+        TagIsFrozen, TagIsLocked, TagIsStreamed: it may not be.
+    """
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
-        tag = find_tag(snapshot, name)
-        if tag.state is TagState.FROZEN:
-            return Committed(tag.lsn, new=False)
-        event = TagFrozen(name, tag_fingerprint(snapshot.connection, tag.id), reason)
-        return Proposal(event, (tag_key(name),), snapshot.touched(*_all_keys(snapshot, tag)))
+        row = find_tag(snapshot, name)
+        keys = (tag_key(name), *list_keys(held.id for held in lists_of(snapshot, row.id)))
+        return Proposal(decisions.delete(known_tag(row)), keys, snapshot.touched(*keys))
 
-    return commit(tier, user, decide, key, about(TagFrozen(name, ""), (tag_key(name),)))
+    return commit(tier, asking, f"delete tag {name}", decide)
 
 
-def _freeze_stream(tier: Tier, name: TagName, user: str, token: str, key: str | None) -> Committed:
+def _as_it_is(snapshot: Snapshot, row: TagRow, state: TagState) -> dict[str, int]:
+    """Return what a change of state rests on: a freeze on all of the content."""
+    lists = lists_of(snapshot, row.id) if state is TagState.FROZEN else []
+    return snapshot.touched(tag_key(row.name), *list_keys(held.id for held in lists))
+
+
+def _freeze_stream(
+    tier: Tier, name: TagName, token: str, check: Check | None, asking: Asking
+) -> Committed:
     def look(snapshot: Snapshot) -> None:
         snapshot.position.refuse_if_halted()
         find_tag(snapshot, name)
+        if check is not None:
+            check(snapshot)
 
     tier.decided(look)
     # Whether it is frozen the databuffer knows: this view may not have heard of a cleaning yet.
-    answer = tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key)
+    body = orjson.dumps({"user": asking.actor, "token": token})
+    answer = tier.buffer.freeze(body, asking.key)
     if answer.status != 201:
         raise refusal(answer)
     tier.see(answer.lsn)
     return Committed(answer.lsn, new=True)
-
-
-def _all_keys(snapshot: Snapshot, tag: TagRow) -> list[str]:
-    kinds = [held.payload_type for held in lists(snapshot, tag.id)]
-    return [tag_key(tag.name), *(list_key(tag.name, kind) for kind in kinds)]

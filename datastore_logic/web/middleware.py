@@ -49,9 +49,12 @@ def install(app: Flask, metrics: Metrics) -> None:
 def _as_json(error: Exception) -> Response:
     """Return the error body of DESIGN §3: `{"detail","code","field"?}`."""
     if isinstance(error, BufferIsFrozen):
-        response = wire.plain("Datastore frozen.", 503)
-    else:
-        response = wire.answer(*_told(error))
+        return refusal(error, wire.plain("Datastore frozen.", 503))
+    return refusal(error, wire.answer(*told(error)))
+
+
+def refusal(error: Exception, response: Response) -> Response:
+    """Add to a refusal what HTTP has headers for: when to come again, which methods there are."""
     retry_after = getattr(error, "retry_after", None)
     if retry_after is None and response.status_code == 503:
         retry_after = 1
@@ -62,7 +65,8 @@ def _as_json(error: Exception) -> Response:
     return response
 
 
-def _told(error: Exception) -> tuple[dict[str, Any], int]:
+def told(error: Exception) -> tuple[dict[str, Any], int]:
+    """Return what a caller is told of an error, and its status; log what is our fault."""
     if isinstance(error, HTTPException):
         code = (error.name or "error").lower().replace(" ", "_")
         return {"detail": error.description or error.name, "code": code}, error.code or 500
@@ -70,10 +74,10 @@ def _told(error: Exception) -> tuple[dict[str, Any], int]:
         log.error("request %s failed", g.request_id, exc_info=error)
         detail = f"Internal error; the log has it under request {g.request_id}."
         return {"detail": detail, "code": "internal"}, 500
-    told: dict[str, Any] = {"detail": str(error), "code": error.code}
+    body: dict[str, Any] = {"detail": str(error), "code": error.code}
     if (field := getattr(error, "field", None)) is not None:
-        told["field"] = field
+        body["field"] = field
     status = status_of(error)
     if status >= 500:
         log.warning("request %s: %d %s: %s", g.request_id, status, error.code, error)
-    return told, status
+    return body, status

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request
 from datastore_logic.domain.tags import PayloadTypeName, TagName
 from datastore_logic.errors import BadRequest
 from datastore_logic.services import buffer_reads, streaming
+from datastore_logic.services.goals import TagAndType
 from datastore_logic.web import wire
 
 if TYPE_CHECKING:
@@ -82,12 +83,13 @@ def _stream_payload(tier: Tier) -> Response:
         tier,
         wire.chunks(),
         request.content_length,
-        TagName.parse(request.args.get("tag", tier.config.stream_tag)),
-        PayloadTypeName.parse(request.args["type"]),
+        TagAndType(
+            TagName.parse(request.args.get("tag", tier.config.stream_tag)),
+            PayloadTypeName.parse(request.args["type"]),
+        ),
         wire.interval(),
         name=wire.logical_name(),
-        actor=wire.actor(),
-        key=wire.idempotency_key(),
+        asking=wire.asking(),
     )
     held = stored.interval
     told = {
