@@ -120,10 +120,10 @@ class Columns:
 
     def tuples(self) -> Iterator[tuple[Any, ...]]:
         """Yield (start major, minor, end major, minor, name, checksum, digest, size, revision)."""
-        nothing: Iterable[None] = repeat(None, len(self))
+        nothing = repeat(None)
         return zip(
             self.start_major,
-            self.start_minor or repeat(0, len(self)),
+            self.start_minor or repeat(0),
             self.end_major or nothing,
             self.end_minor or nothing,
             self.name,

@@ -22,12 +22,12 @@ def test_every_variable_is_read():
         "WEB_CONCURRENCY": "3", "THREADS": "4", "LOG_LEVEL": "DEBUG", "ENDP_STAT": "s",
         "ENDP_DUMP": "/a", "ENDP_DUMPF": "/b", "ENDP_SEND": "/c", "ENDP_DESC": "/d",
         "ENDP_UPD_DESC": "/e", "ENDP_CLEAN": "/f", "BUFFER_TIMEOUT": "1.5", "VIEW_WAIT": "2",
-        "SHUTDOWN_GRACE": "9",
+        "SHUTDOWN_GRACE": "9", "CDB_IOV_MODE": "discrete",
     }  # fmt: skip
     endpoints = Endpoints("/s", "/a", "/b", "/c", "/d", "/e", "/f")
     assert Config.from_environ(environ) == Config(
         "http://buffer:8080/base", Path("/data/v"), 0, 7, "live", "::", 0, 3, 4, "debug",
-        endpoints, 1.5, 2.0, 9,
+        endpoints, 1.5, 2.0, 9, "discrete",
     )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_every_variable_is_read():
         ("PORT", "65536"), ("PORT", "-1"), ("PORT", "5e3"), ("WEB_CONCURRENCY", "0"),
         ("THREADS", "many"), ("MAX_SIZE", "9" * 5000), ("VIEW_WAIT", "nan"), ("VIEW_WAIT", "0"),
         ("BUFFER_TIMEOUT", "soon"), ("STREAM_TAG", "a/b"), ("LOG_LEVEL", "loud"),
-        ("ENDP_SEND", "/send?x"),
+        ("ENDP_SEND", "/send?x"), ("CDB_IOV_MODE", "Discrete"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_the_variables_name(name, value):
