@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
 
-.PHONY: help setup run demo test lint fmt bench docs lock clean distclean
+.PHONY: help setup run demo test lint fmt bench bench-conditions docs lock clean distclean
 
 help: ## list the verbs
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with the locked dependencies
 
@@ -42,6 +42,9 @@ fmt: setup ## format and mend what can be mended
 
 bench: setup ## measure against the machine's own floor; prints the table for docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
+
+bench-conditions: setup ## the conditions database under the field's own scenarios, about fifteen minutes
+	@$(BIN)/python -m benchmarks conditions
 
 docs: setup ## check that the documentation says what is there: links, tests it names, variables, tables
 	@$(BIN)/pytest -q tests/unit/test_documentation.py tests/unit/test_configuration.py

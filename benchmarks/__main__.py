@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import disk, downloads, ledger, machine, resolve, stream, uploads
 from benchmarks.bench import Bench
+from benchmarks.conditions import scenario
 from benchmarks.load import Generator, Refused
 from benchmarks.report import Table, mebibytes, percent
 from benchmarks.servers import CannotStart
@@ -26,6 +28,14 @@ SCENARIOS: dict[str, Callable[[Bench], list[Table]]] = {
     "stream": stream.run,
     "resolve": resolve.run,
 }
+CONDITIONS: dict[str, Callable[[Bench], Iterable[Table]]] = {
+    "conditions": scenario.run,
+    **{
+        f"conditions-{part}": functools.partial(scenario.run, parts=(part,))
+        for part in scenario.PARTS
+    },
+}
+KNOWN: dict[str, Callable[[Bench], Iterable[Table]]] = {**SCENARIOS, **CONDITIONS}
 _NEEDED = 24 * 2**30
 _NEEDED_QUICK = 6 * 2**30
 _QUIET = 0.15
@@ -49,8 +59,9 @@ def main() -> int:
         bench = Bench(Path(folder), generator, rounds, seconds, options.quick)
         try:
             for name in options.names or SCENARIOS:
-                _show(SCENARIOS[name](bench), markdown=options.markdown)
-                _print([_meanwhile(bench.others[-1]), ""])
+                before = len(bench.others)
+                _show(KNOWN[name](bench), markdown=options.markdown)
+                _print([_meanwhile(max(bench.others[before:])), ""])
         except (CannotStart, Refused) as error:
             print(f"benchmarks: {error}", file=sys.stderr)
             return 1
@@ -60,19 +71,19 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(SCENARIOS)}")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"any of {', '.join(KNOWN)}")
     parser.add_argument("--quick", action="store_true", help="fewer, shorter rounds")
     parser.add_argument("--markdown", action="store_true", help="tables for docs/benchmarks.md")
     parser.add_argument(
         "--folder", type=Path, default=Path("var"), help="where on the disk under test (var)"
     )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(SCENARIOS):
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(SCENARIOS)}")
+    if unknown := set(options.names) - set(KNOWN):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(KNOWN)}")
     return options
 
 
-def _show(tables: list[Table], *, markdown: bool) -> None:
+def _show(tables: Iterable[Table], *, markdown: bool) -> None:
     for table in tables:
         _print(table.lines(markdown=markdown))
 
@@ -89,11 +100,14 @@ def _meanwhile(others: float) -> str:
 
 def _memory(bench: Bench) -> Table:
     return Table(
-        "Memory at the end of each scenario",
-        ("Scenario", "process", "RSS MiB", "highest RSS MiB"),
+        "Memory at the end of each scenario, MiB",
+        ("Scenario", "process", "resident", "of it anonymous", "mapped files", "highest"),
         tuple(
-            (scenario, role, mebibytes(resident), mebibytes(highest))
-            for scenario, role, resident, highest in bench.memory
+            (
+                *(scenario, role, mebibytes(memory.resident), mebibytes(memory.anonymous)),
+                *(mebibytes(memory.mapped), mebibytes(memory.highest)),
+            )
+            for scenario, role, memory in bench.memory
         ),
     )
 

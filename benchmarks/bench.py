@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.load import Generator, Job
-    from benchmarks.servers import Server
+    from benchmarks.servers import Memory, Server
 
 Key = TypeVar("Key")
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Bench:
     rounds: int
     seconds: float
     quick: bool
-    memory: list[tuple[str, str, int, int]] = field(default_factory=list)
+    memory: list[tuple[str, str, Memory]] = field(default_factory=list)
     others: list[float] = field(default_factory=list)
 
     def subfolder(self, name: str) -> Path:
@@ -82,9 +82,9 @@ class Bench:
     def note_memory(self, scenario: str, *servers: Server) -> None:
         """Keep the memory that each process of the servers has now."""
         for server in servers:
-            for number, (resident, highest) in enumerate(server.memory()):
+            for number, memory in enumerate(server.memory()):
                 role = server.name if number == 0 else f"{server.name}, child {number}"
-                self.memory.append((scenario, role, resident, highest))
+                self.memory.append((scenario, role, memory))
 
 
 def still(rate: float) -> Sample:

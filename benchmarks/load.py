@@ -25,14 +25,15 @@ Script = Callable[[int], Iterator[Request]]
 _HEAD_LIMIT = 65536
 _DISCARD = 2**20
 _GIVE_UP = 60.0
+_BODILESS = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """What to ask: each client runs `script(its number)` against the port.
 
-    It ends after so many seconds, or after `count` requests altogether if that comes first.
-    Any status outside `accept` is a failed benchmark.
+    It ends after so many seconds, or after `count` requests altogether if that comes first, or
+    when no client has any more. Any status outside `accept` is a failed benchmark.
     """
 
     port: int
@@ -147,10 +148,12 @@ class _Work:
         now = time.perf_counter()
         if self._given >= self.job.count or (client.begun and now - self.begun > self.job.seconds):
             return
+        if (request := next(client.requests, None)) is None:
+            return
         self._given += 1
         self._busy += 1
         client.begun = now
-        client.request = next(client.requests)
+        client.request = request
         self._begin(client)
 
     def _begin(self, client: _Client) -> None:
@@ -194,9 +197,10 @@ class _Work:
         client.head += got
         end = client.head.find(b"\r\n\r\n")
         if end >= 0:
-            client.missing = _length(client.head[:end]) - (len(client.head) - end - 4)
-            if int(client.head[9:12]) not in self.job.accept:
+            if (status := int(client.head[9:12])) not in self.job.accept:
                 raise Refused(" ".join(client.head[:1000].decode("latin-1").split()))
+            announced = 0 if status in _BODILESS else length(client.head[:end])
+            client.missing = announced - (len(client.head) - end - 4)
 
     def _read_body(self, client: _Client) -> None:
         got = client.sock.recv_into(self._into, 0, socket.MSG_TRUNC)
@@ -230,7 +234,8 @@ def _connected(port: int) -> socket.socket:
     return sock
 
 
-def _length(head: bytes) -> int:
+def length(head: bytes) -> int:
+    """Return the length of the body that an answer's head announces."""
     lower = head.lower()
     at = lower.find(b"\r\ncontent-length:")
     if at < 0:
@@ -238,9 +243,9 @@ def _length(head: bytes) -> int:
     return int(lower[at + 17 :].split(b"\r\n", 1)[0])
 
 
-def get(path: str) -> bytes:
+def get(path: str, *headers: str) -> bytes:
     """Return a GET request, ready to send."""
-    return f"GET {path} HTTP/1.1\r\nHost: benchmark\r\n\r\n".encode()
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: benchmark", *headers, "", "")).encode()
 
 
 def post(path: str, length: int, content_type: str = "application/json") -> bytes:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MIB = 2**20
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,36 @@ def _rule(widths: Sequence[int], *, markdown: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """A figure that was to be reached: so many times another, or so many of a unit."""
+    """A figure that was to be reached, or not to be passed: so many times another, or of a unit."""
 
     what: str
     reached: float
     wanted: float
     unit: str = "times"
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether it was."""
+        return self.reached <= self.wanted if self.at_most else self.reached >= self.wanted
 
     def line(self) -> str:
         """Return the verdict as one line."""
-        verdict = "met" if self.reached >= self.wanted else "NOT met"
-        return (
-            f"Aim: {self.what} ≥ {self._text(self.wanted)}: {self._text(self.reached)}, {verdict}."
-        )
+        verdict = "met" if self.met else "NOT met"
+        return f"Aim: {self.what} {self._limit()}: {self._text(self.reached)}, {verdict}."
+
+    def row(self) -> tuple[str, str, str, str]:
+        """Return what, how much, what was found, and the verdict, for a table of aims."""
+        verdict = "met" if self.met else f"short by {self._short()}"
+        return self.what, self._limit(), self._text(self.reached), verdict
+
+    def _short(self) -> str:
+        if self.at_most:
+            return f"{number(self.reached / self.wanted)} {TIMES}"
+        return percent(self.wanted - self.reached, self.wanted)
+
+    def _limit(self) -> str:
+        return f"{'≤' if self.at_most else '≥'} {self._text(self.wanted)}"
 
     def _text(self, value: float) -> str:
         return f"{number(value)} {self.unit}"
@@ -89,6 +107,11 @@ def percent(part: float, whole: float) -> str:
 def mebibytes(count: float) -> str:
     """Write so many bytes in MiB."""
     return number(count / MIB)
+
+
+def seconds(value: float) -> str:
+    """Write a duration in s."""
+    return f"{number(value)} s"
 
 
 def milliseconds(seconds: float) -> str:

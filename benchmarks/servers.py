@@ -29,12 +29,32 @@ class CannotStart(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """What of one process is in memory, in bytes: now, at most, and now's two parts."""
+
+    resident: int
+    highest: int
+    anonymous: int
+    mapped: int
+
+    @classmethod
+    def of(cls, pid: int) -> Memory:
+        """Return that of a process; what it maps from files others may share."""
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        told = {line.split(":")[0]: line.split()[1] for line in lines if line.endswith(" kB")}
+        names = ("VmRSS", "VmHWM", "RssAnon", "RssFile", "RssShmem")
+        resident, highest, anonymous, files, shared = (1024 * int(told[name]) for name in names)
+        return cls(resident, highest, anonymous, files + shared)
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A running server and its port."""
+    """A running server, its port, and how many seconds it took until it was ready."""
 
     name: str
     port: int
     pid: int
+    took: float = 0.0
 
     def processes(self) -> list[int]:
         """Return its process and that one's descendants."""
@@ -44,20 +64,14 @@ class Server:
         """Return the CPU seconds that all its processes have taken so far."""
         return sum(cpu_seconds(pid) for pid in self.processes())
 
-    def memory(self) -> list[tuple[int, int]]:
-        """Return resident and highest resident bytes of each of its processes."""
-        return [_memory(pid) for pid in self.processes()]
-
-
-def _memory(pid: int) -> tuple[int, int]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Vm")}
-    return kib["VmRSS"] * 1024, kib["VmHWM"] * 1024
+    def memory(self) -> list[Memory]:
+        """Return what each of its processes has in memory."""
+        return [Memory.of(pid) for pid in self.processes()]
 
 
 @contextlib.contextmanager
 def databuffer(folder: Path) -> Iterator[Server]:
-    """Run a databuffer on a new volume, `folder/volume`."""
+    """Run a databuffer on the volume `folder/volume`, a new one unless it is there."""
     port = _free_port()
     with _running(
         "databuffer",
@@ -70,8 +84,14 @@ def databuffer(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def logic(folder: Path, buffer: Server, workers: int = 2) -> Iterator[Server]:
-    """Run a replica of the logic tier on that databuffer, as its image does."""
+def logic(
+    folder: Path, buffer: Server, workers: int = 2, within: float = _READY_WITHIN
+) -> Iterator[Server]:
+    """Run a replica of the logic tier on that databuffer, as its image does; its view: `folder`.
+
+    Raises:
+        CannotStart: if it is not ready `within` seconds.
+    """
     port = _free_port()
     with _running(
         "logic",
@@ -88,20 +108,39 @@ def logic(folder: Path, buffer: Server, workers: int = 2) -> Iterator[Server]:
         },
         folder,
         port,
+        within,
     ) as server:
         yield server
 
 
 _NGINX = """daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; worker_processes 1;
 {user}
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-  server {{ listen 127.0.0.1:{port}; root {root}; }}
+{http}
 }}
 """
+_FILES = "  server {{ listen 127.0.0.1:{port}; root {root}; }}"
+_CACHE = """  proxy_cache_path {folder}/cache keys_zone=answers:16m max_size=4g inactive=1d
+    use_temp_path=off;
+  upstream logic {{ server 127.0.0.1:{upstream}; keepalive 32; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://logic;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_cache answers;
+      proxy_cache_lock on;
+      proxy_cache_use_stale error timeout updating http_500 http_502 http_503 http_504;
+      proxy_cache_background_update on;
+      proxy_cache_revalidate on;
+      add_header X-Cache $upstream_cache_status;
+    }}
+  }}"""
 
 
 @contextlib.contextmanager
@@ -112,9 +151,31 @@ def nginx(folder: Path, root: Path) -> Iterator[Server]:
         CannotStart: if there is no nginx and Debian's cannot be had.
     """
     port = _free_port()
+    with _nginx(folder, port, _FILES.format(port=port, root=root)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def cache(folder: Path, before: Server) -> Iterator[Server]:
+    """Run an nginx with one worker that keeps what the server `before` lets be kept.
+
+    Of clients that ask for the same at the same time one is let through; what is kept is given
+    out also when the server is away.
+
+    Raises:
+        CannotStart: if there is no nginx and Debian's cannot be had.
+    """
+    port = _free_port()
+    http = _CACHE.format(folder=folder, port=port, upstream=before.port)
+    with _nginx(folder, port, http) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path, port: int, http: str) -> Iterator[Server]:
     settings = folder / "nginx.conf"
     user = "user root;" if os.geteuid() == 0 else ""
-    settings.write_text(_NGINX.format(folder=folder, root=root, port=port, user=user))
+    settings.write_text(_NGINX.format(folder=folder, user=user, http=http))
     command = [_nginx_program(folder), "-p", str(folder), "-e", f"{folder}/nginx.log"]
     with _running("nginx", [*command, "-c", str(settings)], {}, folder, port) as server:
         yield server
@@ -150,9 +211,15 @@ def _quietly(*command: str, cwd: Path) -> None:
 
 @contextlib.contextmanager
 def _running(
-    name: str, command: list[str], environ: Mapping[str, str], folder: Path, port: int
+    name: str,
+    command: list[str],
+    environ: Mapping[str, str],
+    folder: Path,
+    port: int,
+    within: float = _READY_WITHIN,
 ) -> Iterator[Server]:
     log = folder / f"{name}.out"
+    begin = time.monotonic()
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -164,15 +231,15 @@ def _running(
             start_new_session=True,
         )
     try:
-        _wait(name, process, port, log)
-        yield Server(name, port, process.pid)
+        _wait(name, process, port, log, within)
+        yield Server(name, port, process.pid, time.monotonic() - begin)
     finally:
         _end(process)
 
 
-def _wait(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(name: str, process: subprocess.Popen[bytes], port: int, log: Path, within: float) -> None:
     """Wait until the server listens and, if it is one of ours, says that it is ready."""
-    deadline = time.monotonic() + _READY_WITHIN
+    deadline = time.monotonic() + within
     while not (_listens(port) if name == "nginx" else _ready(port)):
         if process.poll() is not None or time.monotonic() > deadline:
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
