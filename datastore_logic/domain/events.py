@@ -333,7 +333,7 @@ Decided = (
 
 Event = Decided | BufferStored | BufferFrozen | BufferCleaned
 
-_KINDS: Final = {
+KINDS: Final = {
     kind.type: kind.from_data
     for kind in (
         *(TagCreated, TagCloned, TagChanged, TagFrozen, TagDeleted),
@@ -342,6 +342,7 @@ _KINDS: Final = {
         *(BufferStored, BufferFrozen, BufferCleaned),
     )
 } | {"iovs.changed": _iovs_changed}
+"""What reads the data of each type of entry."""
 
 
 def parse(kind: str, data: Mapping[str, Any]) -> Event:
@@ -351,10 +352,10 @@ def parse(kind: str, data: Mapping[str, Any]) -> Event:
         UnknownEvent: a newer version wrote it.
         BadEvent: something it must have is missing or malformed.
     """
-    if kind not in _KINDS:
+    if kind not in KINDS:
         raise UnknownEvent(f"ledger entries of type {kind!r} need a newer condstore")
     try:
-        return _KINDS[kind](data)
+        return KINDS[kind](data)
     except (KeyError, TypeError, ValueError, AttributeError, DomainError) as reason:
         raise BadEvent(f"a ledger entry of type {kind!r} is malformed: {reason!r}") from reason
 

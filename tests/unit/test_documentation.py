@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from datastore_logic.domain.tags import ALLOWED
+from datastore_logic.domain import events
+from datastore_logic.domain.tags import ALLOWED, MAY_BECOME
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -16,6 +17,19 @@ def test_the_table_of_states_is_the_one_in_the_code():
     text = (ROOT / "docs" / "conditions-model.md").read_text()
     for state, acts in ALLOWED.items():
         assert f"| {state} | {' | '.join(acts.values())} |" in text
+
+
+def test_the_table_of_transitions_is_the_one_in_the_code():
+    """docs/conditions-model.md prints what datastore_logic.domain.tags.MAY_BECOME says."""
+    text = (ROOT / "docs" / "conditions-model.md").read_text()
+    for state, others in MAY_BECOME.items():
+        assert f"| {state} | {' | '.join(others.values())} |" in text
+
+
+def test_every_ledger_entry_is_described():
+    """docs/architecture.md names every type of entry that is read."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert all(f"`{kind}`" in text for kind in events.KINDS)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
