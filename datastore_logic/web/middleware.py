@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from datastore_logic.web.metrics import Metrics
 
 _SANE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IN_OUR_WORDS: Final = {
+    404: "There is nothing at {path}.",
+    405: "{path} does not take {method}; Allow names what it takes.",
+}
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +51,18 @@ def install(app: Flask, metrics: Metrics) -> None:
 
 
 def _as_json(error: Exception) -> Response:
-    """Return the error body of DESIGN §3: `{"detail","code","field"?}`."""
-    if isinstance(error, BufferIsFrozen):
+    """Return the error body of DESIGN §3: `{"detail","code","field"?}`.
+
+    The digital twin's clients print a frozen buffer's words, so they get them bare.
+    """
+    if isinstance(error, BufferIsFrozen) and not request.path.startswith("/api/"):
         return refusal(error, wire.plain("Datastore frozen.", 503))
     return refusal(error, wire.answer(*told(error)))
 
 
 def refusal(error: Exception, response: Response) -> Response:
     """Add to a refusal what HTTP has headers for: when to come again, which methods there are."""
+    response.headers["Cache-Control"] = "no-store"  # a cache must not remember what is missing
     retry_after = getattr(error, "retry_after", None)
     if retry_after is None and response.status_code == 503:
         retry_after = 1
@@ -69,7 +77,10 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
     """Return what a caller is told of an error, and its status; log what is our fault."""
     if isinstance(error, HTTPException):
         code = (error.name or "error").lower().replace(" ", "_")
-        return {"detail": error.description or error.name, "code": code}, error.code or 500
+        detail = error.description or error.name
+        if ours := _IN_OUR_WORDS.get(error.code):
+            detail = ours.format(method=request.method, path=request.path[:200])
+        return {"detail": detail, "code": code}, error.code or 500
     if not isinstance(error, (LogicError, DomainError)) or status_of(error) == 500:
         log.error("request %s failed", g.request_id, exc_info=error)
         detail = f"Internal error; the log has it under request {g.request_id}."
@@ -77,6 +88,7 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
     body: dict[str, Any] = {"detail": str(error), "code": error.code}
     if (field := getattr(error, "field", None)) is not None:
         body["field"] = field
+    body |= getattr(error, "told", None) or {}
     status = status_of(error)
     if status >= 500:
         log.warning("request %s: %d %s: %s", g.request_id, status, error.code, error)
