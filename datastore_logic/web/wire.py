@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 from flask import Response, request
 from gunicorn.http.errors import ParseException
 
-from datastore_logic.domain.errors import BadMoment
+from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.errors import BadRequest, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from datastore_logic.view.database import Snapshot
+
+Value = TypeVar("Value")
 
 JSON: Final = "application/json"
 TEXT: Final = "text/plain; charset=utf-8"
 CHUNK: Final = 1 << 20
 MAX_JSON_BYTES: Final = 1 << 20
+MAX_BULK_BYTES: Final = 32 << 20
 MAX_NAME: Final = 1000
 MAX_USER: Final = 200
 _MAX_KEY: Final = 200
@@ -75,9 +78,9 @@ def _some(size: int) -> bytes:
         raise BadRequest(f"The body is not chunked as it says: {reason}") from reason
 
 
-def json_object(*, needed: bool = True) -> dict[str, Any]:
+def json_object(*, needed: bool = True, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Return the body as a JSON object, whatever type it claims to be; `{}` if none is needed."""
-    sent = body(MAX_JSON_BYTES)
+    sent = body(most)
     try:
         told = orjson.loads(sent) if sent or needed else {}
     except orjson.JSONDecodeError as reason:
@@ -96,13 +99,25 @@ def text(told: dict[str, Any], field: str, default: str | None = None, most: int
 
 
 def moment(major: str = "major", minor: str = "minor") -> Moment:
-    """Return the moment of two query parameters; `minor` may be left out for 0."""
+    """Return the moment of two query parameters; `minor` may be left out for 0.
+
+    Raises:
+        BadMoment: naming the parameter.
+    """
     if major not in request.args:
         raise BadRequest(f"{major}: is needed", field=major)
     try:
         return Moment.parse(request.args[major], request.args.get(minor, "0"))
     except BadMoment as reason:
-        raise BadRequest(_renamed(str(reason), major, minor), field=major) from reason
+        raise _about(reason, {"major": major, "minor": minor}[reason.field]) from reason
+
+
+def parsed(parse: Callable[[Any], Value], value: object, field: str) -> Value:
+    """Return `parse(value)`; what it refuses is told of the field it came in."""
+    try:
+        return parse(value)
+    except BadValue as reason:
+        raise _about(reason, field) from reason
 
 
 def interval() -> Interval:
@@ -111,8 +126,11 @@ def interval() -> Interval:
         if "minor_end" in request.args:
             raise BadRequest("major_end: is needed where minor_end is given", field="major_end")
         return Interval(moment())
-    end = moment("major_end", "minor_end")
-    return Interval(moment(), None if end.major == LIMIT else end)
+    start, end = moment(), moment("major_end", "minor_end")
+    try:
+        return Interval(start, None if end.major == LIMIT else end)
+    except BadInterval as reason:
+        raise _about(reason, "major_end") from reason
 
 
 def logical_name() -> str | None:
@@ -186,6 +204,6 @@ def _with_lsn(response: Response, lsn: int | None, *, away: bool = False) -> Res
     return response
 
 
-def _renamed(detail: str, major: str, minor: str) -> str:
-    field, _, rest = detail.partition(":")
-    return f"{ {'major': major, 'minor': minor}.get(field, field) }:{rest}"
+def _about(reason: BadValue, field: str) -> BadValue:
+    """Return the same refusal, of the field as the caller knows it."""
+    return type(reason)(field, str(reason).partition(": ")[2])
