@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from datastore_logic.buffer_client import expect, parsed
 from datastore_logic.errors import BufferAway
-from datastore_logic.view import browse
+from datastore_logic.view.buffer import buffer, buffer_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def stat(tier: Tier) -> Told:
     """Return `{"n_itm","buff_size"}`."""
 
     def from_view(snapshot: Snapshot) -> Content:
-        held = browse.buffer(snapshot)
+        held = buffer(snapshot)
         return {"n_itm": held.n_itm, "buff_size": held.buff_size}
 
     return _told(tier, tier.buffer.stat, from_view)
@@ -47,7 +47,7 @@ def description(tier: Tier) -> Told:
     """Return `{"dstatus","user","token"}`."""
 
     def from_view(snapshot: Snapshot) -> Content:
-        held = browse.buffer(snapshot)
+        held = buffer(snapshot)
         return {"dstatus": held.dstatus, "user": held.user, "token": held.token}
 
     return _told(tier, tier.buffer.description, from_view)
@@ -57,7 +57,7 @@ def files(tier: Tier) -> Told:
     """Return `{"nmlist":[…]}`, never null, sorted."""
 
     def from_view(snapshot: Snapshot) -> Content:
-        return {"nmlist": sorted(file.name for file in browse.buffer_files(snapshot))}
+        return {"nmlist": sorted(file.name for file in buffer_files(snapshot))}
 
     told = _told(tier, tier.buffer.files, from_view)
     content = {**told.content, "nmlist": told.content.get("nmlist") or []}
@@ -71,7 +71,7 @@ def log(tier: Tier) -> Told:
         fixed = {"level": "info", "Id": 0, "message": "Write file"}
         return [
             {**fixed, "size": file.size, "name": file.name, "time": file.time}
-            for file in browse.buffer_files(snapshot)
+            for file in buffer_files(snapshot)
         ]
 
     return _told(tier, tier.buffer.log, from_view)

@@ -21,8 +21,9 @@ from datastore_logic.errors import (
     ViewBuilding,
     ViewError,
 )
-from datastore_logic.view.apply import Context, apply_entry, read_entry
+from datastore_logic.view.apply import apply_entry
 from datastore_logic.view.database import read_position
+from datastore_logic.view.entries import Context, read_entry
 
 if TYPE_CHECKING:
     from typing import Protocol

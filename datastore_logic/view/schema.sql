@@ -37,14 +37,15 @@ CREATE TABLE idempotency (
     about TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- `streamed`: a tag of segments, which are kept in full beside what is visible of them.
--- The counts are maintained: lists of tags are asked for all the time.
+-- `streamed`: the streaming buffer's tag, or one that was. `lsn`: the entry that last touched the tag
+-- or an IOV of its lists. The counts are maintained: lists of tags are asked for all the time.
 CREATE TABLE global_tag (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL,
     fingerprint TEXT,
     description TEXT NOT NULL,
+    author TEXT,
     streamed INTEGER NOT NULL,
     created TEXT NOT NULL,
     updated TEXT NOT NULL,
@@ -53,29 +54,147 @@ CREATE TABLE global_tag (
     iov_count INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX global_tag_by_fingerprint ON global_tag (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX global_tag_by_lsn ON global_tag (lsn);
 
-CREATE TABLE payload_type (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    name TEXT NOT NULL UNIQUE,
-    created TEXT NOT NULL
+-- What each tag was like from entry `lsn` on, until before `until_lsn` (NULL: it still is).
+-- Tags that were deleted stay here.
+CREATE TABLE tag_version (
+    tag_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    fingerprint TEXT,
+    description TEXT NOT NULL,
+    author TEXT,
+    streamed INTEGER NOT NULL,
+    created TEXT NOT NULL,
+    time TEXT NOT NULL,
+    lsn INTEGER NOT NULL,
+    until_lsn INTEGER
 );
 
-CREATE TABLE timeline (id INTEGER PRIMARY KEY AUTOINCREMENT);
+CREATE INDEX tag_version_by_name ON tag_version (name, lsn);
+CREATE INDEX tag_version_by_tag ON tag_version (tag_id, lsn);
 
+-- Who did what to a tag and when, but for single streamed segments. `act` is the entry's type,
+-- `about` a JSON object.
+CREATE TABLE tag_history (
+    tag_id INTEGER NOT NULL,
+    lsn INTEGER NOT NULL,
+    time TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    act TEXT NOT NULL,
+    about TEXT NOT NULL,
+    PRIMARY KEY (tag_id, lsn)
+) WITHOUT ROWID;
+
+-- A type that was deleted stays, named by what was attached or frozen before.
+CREATE TABLE payload_type (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    created TEXT NOT NULL,
+    until_lsn INTEGER
+);
+
+CREATE UNIQUE INDEX payload_type_by_name ON payload_type (name) WHERE until_lsn IS NULL;
+
+-- What lists point to. `shared`: pinned by a clone or a freeze, so whoever writes copies it first.
+-- `streamed`: segments are kept in full beside what is visible of them. `lsn`: its last change.
+CREATE TABLE timeline (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    shared INTEGER NOT NULL DEFAULT 0,
+    streamed INTEGER NOT NULL DEFAULT 0,
+    lsn INTEGER NOT NULL
+);
+
+-- A list of no tag has no `tag_id`. `lsn`: the entry that made it.
 CREATE TABLE payload_list (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    tag_id INTEGER NOT NULL,
+    tag_id INTEGER,
     type_id INTEGER NOT NULL,
     timeline_id INTEGER NOT NULL,
     created TEXT NOT NULL,
-    iov_count INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (tag_id, type_id)
+    lsn INTEGER NOT NULL,
+    iov_count INTEGER NOT NULL DEFAULT 0
 );
 
--- Disjoint rows: what resolution reads, one look-up a list. An end of NULL, NULL is open.
+CREATE UNIQUE INDEX payload_list_by_tag ON payload_list (tag_id, type_id)
+    WHERE tag_id IS NOT NULL;
+CREATE INDEX payload_list_by_type ON payload_list (type_id);
+CREATE INDEX payload_list_by_timeline ON payload_list (timeline_id);
+CREATE INDEX payload_list_by_lsn ON payload_list (lsn);
+
+-- Which timeline a tag had for a type from entry `lsn` on, until before `until_lsn`.
+CREATE TABLE attachment (
+    tag_id INTEGER NOT NULL,
+    type_id INTEGER NOT NULL,
+    list_id INTEGER NOT NULL,
+    timeline_id INTEGER NOT NULL,
+    lsn INTEGER NOT NULL,
+    until_lsn INTEGER,
+    PRIMARY KEY (tag_id, type_id, lsn)
+) WITHOUT ROWID;
+
+-- A freeze, under any name its tag ever had; its timelines are pinned for ever.
+CREATE TABLE frozen (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint TEXT NOT NULL,
+    tag_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    lsn INTEGER NOT NULL
+);
+
+CREATE INDEX frozen_by_fingerprint ON frozen (fingerprint);
+
+CREATE TABLE frozen_list (
+    frozen_id INTEGER NOT NULL,
+    type_id INTEGER NOT NULL,
+    list_id INTEGER NOT NULL,
+    timeline_id INTEGER NOT NULL,
+    iov_count INTEGER NOT NULL,
+    PRIMARY KEY (frozen_id, type_id)
+) WITHOUT ROWID;
+
+-- Disjoint rows: what resolution reads, one look-up a list. An end of NULL, NULL is open. `lsn`:
+-- since when the row is as it is.
 CREATE TABLE iov (
     timeline_id INTEGER NOT NULL,
+    start_major INTEGER NOT NULL,
+    start_minor INTEGER NOT NULL,
+    end_major INTEGER,
+    end_minor INTEGER,
+    id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    checksum TEXT,
+    digest TEXT,
+    size INTEGER,
+    revision INTEGER,
+    lsn INTEGER NOT NULL,
+    PRIMARY KEY (timeline_id, start_major, start_minor)
+) WITHOUT ROWID;
+
+CREATE INDEX iov_by_id ON iov (id);
+
+-- What rows were before: from `lsn` until before `until_lsn`.
+CREATE TABLE iov_past (
+    timeline_id INTEGER NOT NULL,
+    start_major INTEGER NOT NULL,
+    start_minor INTEGER NOT NULL,
+    end_major INTEGER,
+    end_minor INTEGER,
+    id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    checksum TEXT,
+    digest TEXT,
+    size INTEGER,
+    revision INTEGER,
+    lsn INTEGER NOT NULL,
+    until_lsn INTEGER NOT NULL,
+    PRIMARY KEY (timeline_id, start_major, start_minor, until_lsn)
+) WITHOUT ROWID;
+
+-- Payload IOVs in no list: not yet attached, or detached by newer ones.
+CREATE TABLE loose_iov (
+    id INTEGER PRIMARY KEY,
     start_major INTEGER NOT NULL,
     start_minor INTEGER NOT NULL,
     end_major INTEGER,
@@ -84,11 +203,27 @@ CREATE TABLE iov (
     checksum TEXT,
     digest TEXT,
     size INTEGER,
-    lsn INTEGER NOT NULL,
-    PRIMARY KEY (timeline_id, start_major, start_minor)
+    revision INTEGER,
+    inserted TEXT NOT NULL,
+    lsn INTEGER NOT NULL
+);
+
+-- When payload IOVs came to be: those from `first_id` on up to the next row's.
+CREATE TABLE birth (
+    first_id INTEGER PRIMARY KEY,
+    lsn INTEGER NOT NULL UNIQUE,
+    time TEXT NOT NULL
+);
+
+-- The next number to give; `iov`.
+CREATE TABLE sequence (
+    name TEXT PRIMARY KEY,
+    next INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Every segment of a streamed list, in full and with its exact bounds; they may overlap.
+INSERT INTO sequence VALUES ('iov', 1);
+
+-- Every segment of a streamed timeline, in full and with its exact bounds; they may overlap.
 CREATE TABLE segment (
     timeline_id INTEGER NOT NULL,
     lsn INTEGER NOT NULL,
@@ -101,6 +236,7 @@ CREATE TABLE segment (
     checksum TEXT,
     digest TEXT,
     size INTEGER,
+    revision INTEGER,
     PRIMARY KEY (timeline_id, lsn, ordinal)
 ) WITHOUT ROWID;
 

@@ -1,127 +1,179 @@
-"""The rows of a timeline in the view: changed as an entry says, or laid over each other.
+"""Timelines in the view: made, copied, changed as an entry says.
 
-An ordinary timeline is told its changes. A streamed one keeps every segment in full, for the
-fingerprint, and beside them the disjoint rows that resolution reads: what is visible of them.
+A row that leaves or ends earlier stays among the past ones, so that any earlier LSN can be asked
+about. A copy has only what stood; who asks about earlier is led to the timeline it was copied from.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.domain import timeline
 from datastore_logic.domain.errors import BadEvent
-from datastore_logic.domain.tags import TagState
-from datastore_logic.domain.timeline import Attach, Detach, Row, Trim
-from datastore_logic.view.rows import COLUMNS, columns, row
+from datastore_logic.view.rows import COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from datastore_logic.domain.moment import Interval
-    from datastore_logic.domain.timeline import Change
+    from datastore_logic.domain.columns import Columns, Pair
 
-_INSERT_IOV: Final = f"""
-INSERT INTO iov (timeline_id, {COLUMNS}, lsn) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""  # noqa: S608 - COLUMNS is a constant
-_INSERT_SEGMENT: Final = f"""
-INSERT INTO segment (timeline_id, lsn, ordinal, {COLUMNS})
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""  # noqa: S608 - COLUMNS is a constant
-_ALL: Final = f"""
-SELECT {COLUMNS} FROM iov WHERE timeline_id = ? ORDER BY start_major DESC, start_minor DESC
-"""  # noqa: S608 - COLUMNS is a constant
-_STARTING_BEFORE: Final = f"""
-SELECT {COLUMNS} FROM iov WHERE timeline_id = ? AND (start_major, start_minor) < (?, ?)
-ORDER BY start_major DESC, start_minor DESC
-"""  # noqa: S608 - COLUMNS is a constant
-_STARTING_AT: Final = f"""
-SELECT {COLUMNS} FROM iov WHERE timeline_id = ? AND (start_major, start_minor) >= (?, ?)
-ORDER BY start_major, start_minor LIMIT 1
-"""  # noqa: S608 - COLUMNS is a constant
+_ROW: Final = (
+    "start_major, start_minor, end_major, end_minor, id, name, checksum, digest, size, revision"
+)
+_AT: Final = "timeline_id = ? AND start_major = ? AND start_minor = ?"
+_BIRTH: Final = "(SELECT time FROM birth WHERE first_id <= id ORDER BY first_id DESC LIMIT 1)"
 
 
-def change_rows(
-    view: sqlite3.Connection, lsn: int, timeline_id: int, changes: Iterable[Change]
-) -> int:
-    """Make the changes, in order, and return by how many rows the timeline has grown.
-
-    Raises:
-        BadEvent: a row to trim or detach is not there.
-    """
-    grown = 0
-    for change in changes:
-        match change:
-            case Attach(iov):
-                view.execute(_INSERT_IOV, (timeline_id, *columns(iov), lsn))
-                grown += 1
-            case Trim(start, end):
-                _trim(view, timeline_id, (start.major, start.minor), (end.major, end.minor))
-            case Detach(start):
-                _detach(view, timeline_id, (start.major, start.minor))
-                grown -= 1
-    return grown
+def make(view: sqlite3.Connection, lsn: int, *, streamed: bool = False) -> int:
+    """Make an empty timeline and return its id."""
+    made = view.execute("INSERT INTO timeline (streamed, lsn) VALUES (?, ?)", (streamed, lsn))
+    return int(made.lastrowid or 0)
 
 
-def store_segments(
-    view: sqlite3.Connection, lsn: int, timeline_id: int, rows: Sequence[Row], sample_ns: int = 0
-) -> int:
-    """Keep rows of a streamed tag in full, make them visible, and return how many they are.
-
-    Whoever wrote the entry cannot know which segments precede it (they touch another key), so
-    in a streamed tag an entry brings rows only, and what they cover is worked out here: the newest
-    wins over its interval, whose ends snap within half a sample of `sample_ns`.
-    """
-    for ordinal, segment in enumerate(rows):
-        view.execute(_INSERT_SEGMENT, (timeline_id, lsn, ordinal, *columns(segment)))
-        near = _rows_near(view, timeline_id, segment.interval)
-        seen = Row(_snapped(segment.interval, near, sample_ns), segment.payload)
-        change_rows(view, lsn, timeline_id, timeline.insert(near, seen, TagState.UNLOCKED))
-    return len(rows)
+def pin(view: sqlite3.Connection, timeline_id: int) -> None:
+    """Keep a timeline as it is: who writes to it next copies it first."""
+    view.execute("UPDATE timeline SET shared = 1 WHERE id = ?", (timeline_id,))
 
 
-def _trim(
-    view: sqlite3.Connection, timeline_id: int, start: tuple[int, int], end: tuple[int, int]
-) -> None:
-    done = view.execute(
-        "UPDATE iov SET end_major = ?, end_minor = ?"
-        " WHERE timeline_id = ? AND start_major = ? AND start_minor = ?",
-        (*end, timeline_id, *start),
+def copy(view: sqlite3.Connection, lsn: int, source: int, as_of: int | None = None) -> int:
+    """Return a new timeline with the rows of another, as they are or as they were; ids are kept."""
+    (streamed,) = view.execute("SELECT streamed FROM timeline WHERE id = ?", (source,)).fetchone()
+    made = make(view, lsn, streamed=streamed)
+    told = {"source": source, "made": made, "asof": lsn if as_of is None else as_of}
+    upto = "timeline_id = :source AND lsn <= :asof"
+    view.execute(
+        f"INSERT INTO iov SELECT :made, {_ROW}, lsn FROM iov WHERE {upto}",  # noqa: S608 - constants
+        told,
     )
-    if done.rowcount != 1:
-        raise BadEvent(f"the ledger trims an IOV beginning at {start} that is not there")
+    if as_of is not None:
+        view.execute(
+            f"INSERT INTO iov SELECT :made, {_ROW}, lsn FROM iov_past"  # noqa: S608 - constants
+            f" WHERE {upto} AND until_lsn > :asof",
+            told,
+        )
+    if streamed:
+        view.execute(
+            f"INSERT INTO segment SELECT :made, lsn, ordinal, {COLUMNS} FROM segment"  # noqa: S608
+            f" WHERE {upto}",
+            told,
+        )
+    return made
 
 
-def _detach(view: sqlite3.Connection, timeline_id: int, start: tuple[int, int]) -> None:
-    done = view.execute(
-        "DELETE FROM iov WHERE timeline_id = ? AND start_major = ? AND start_minor = ?",
-        (timeline_id, *start),
-    )
-    if done.rowcount != 1:
-        raise BadEvent(f"the ledger detaches an IOV beginning at {start} that is not there")
+def restate(view: sqlite3.Connection, timeline_id: int, *, streamed: bool) -> None:
+    """Make an ordinary timeline of a streamed one, which forgets its segments, or the reverse."""
+    if streamed:
+        view.execute(
+            "INSERT INTO segment SELECT timeline_id, lsn,"  # noqa: S608 - COLUMNS is a constant
+            " row_number() OVER (PARTITION BY lsn ORDER BY start_major, start_minor) - 1,"
+            f" {COLUMNS} FROM iov WHERE timeline_id = ?",
+            (timeline_id,),
+        )
+    else:
+        view.execute("DELETE FROM segment WHERE timeline_id = ?", (timeline_id,))
+    view.execute("UPDATE timeline SET streamed = ? WHERE id = ?", (streamed, timeline_id))
 
 
-def _rows_near(view: sqlite3.Connection, timeline_id: int, interval: Interval) -> list[Row]:
-    """Return the rows that overlap `interval`, and the neighbour on each side."""
-    start, end = interval.start, interval.end
-    upto, before = (_ALL, ()) if end is None else (_STARTING_BEFORE, (end.major, end.minor))
-    near = []
-    found = view.execute(upto, (timeline_id, *before))
-    for columns_found in found:
-        near.append(row(columns_found))
-        last_end = near[-1].interval.end
-        if last_end is not None and last_end <= start:
-            break
-    found.close()
-    if end is not None:
-        following = view.execute(_STARTING_AT, (timeline_id, end.major, end.minor))
-        near += [row(columns_found) for columns_found in following]
-    return near
+def size(view: sqlite3.Connection, timeline_id: int) -> int:
+    """Count the IOVs of a timeline; in a streamed one, the segments."""
+    (streamed,) = view.execute(
+        "SELECT streamed FROM timeline WHERE id = ?", (timeline_id,)
+    ).fetchone()
+    table = "segment" if streamed else "iov"
+    query = f"SELECT count(*) FROM {table} WHERE timeline_id = ?"  # noqa: S608 - one of two
+    return int(view.execute(query, (timeline_id,)).fetchone()[0])
 
 
-def _snapped(interval: Interval, near: Iterable[Row], sample_ns: int) -> Interval:
-    if not sample_ns:
-        return interval
-    ends = (iov.interval.end for iov in near)
-    boundaries = [*(iov.interval.start for iov in near), *(end for end in ends if end is not None)]
-    return timeline.snap(interval, boundaries, sample_ns)
+def new_ids(view: sqlite3.Connection, lsn: int, time: str, number: int) -> range:
+    """Return so many ids for payload IOVs that come to be with this entry."""
+    if not number:
+        return range(0)
+    (after,) = view.execute(
+        "UPDATE sequence SET next = next + ? WHERE name = 'iov' RETURNING next", (number,)
+    ).fetchone()
+    first = after - number
+    view.execute("INSERT OR IGNORE INTO birth VALUES (?, ?, ?)", (first, lsn, time))
+    return range(first, after)
+
+
+# One timeline, changed ---------------------------------------------------------------------------
+
+
+class Writer:
+    """Changes one timeline in the name of one entry."""
+
+    __slots__ = ("_id", "_lsn", "_time", "_view")
+
+    def __init__(self, view: sqlite3.Connection, timeline_id: int, lsn: int, time: str) -> None:
+        self._view = view
+        self._id = timeline_id
+        self._lsn = lsn
+        self._time = time
+
+    def detach(self, starts: Sequence[Pair]) -> int:
+        """Take rows out, keep them as IOVs in no list, and return how many."""
+        self._view.executemany(
+            f"INSERT OR REPLACE INTO loose_iov SELECT id, {COLUMNS}, {_BIRTH}, ?"  # noqa: S608
+            f" FROM iov WHERE {_AT}",
+            [(self._lsn, self._id, *start) for start in starts],
+        )
+        return self.delete(starts)
+
+    def delete(self, starts: Sequence[Pair]) -> int:
+        """Take rows out and return how many.
+
+        Raises:
+            BadEvent: one of them is not there.
+        """
+        places = [(self._id, *start) for start in starts]
+        self._keep_past(places)
+        done = self._view.executemany(f"DELETE FROM iov WHERE {_AT}", places)  # noqa: S608
+        self._refuse_unless_all(done.rowcount, starts, "takes out")
+        return len(starts)
+
+    def trim(self, ends: Sequence[tuple[Pair, Pair]]) -> None:
+        """Let rows, named by their starts, end earlier.
+
+        Raises:
+            BadEvent: one of them is not there.
+        """
+        self._keep_past([(self._id, *start) for start, _ in ends])
+        done = self._view.executemany(
+            f"UPDATE iov SET end_major = ?, end_minor = ?, lsn = ? WHERE {_AT}",  # noqa: S608
+            [(*end, self._lsn, self._id, *start) for start, end in ends],
+        )
+        self._refuse_unless_all(done.rowcount, [start for start, _ in ends], "trims")
+
+    def attach(self, rows: Columns) -> int:
+        """Put rows in, under the ids they have or new ones, and return how many."""
+        query = (
+            f"INSERT INTO iov VALUES ({self._id:d}, ?1, ?2, ?3,"  # noqa: S608 - numbers
+            " iif(?3 IS NULL, NULL, coalesce(?4, 0)),"
+            f" ?10, ?5, ?6, ?7, ?8, ?9, {self._lsn:d})"
+        )
+        told = zip(rows.tuples(), self._ids(rows), strict=True)
+        self._view.executemany(query, [(*columns, number) for columns, number in told])
+        return len(rows)
+
+    def _ids(self, rows: Columns) -> Iterable[int]:
+        if rows.id is None:
+            return new_ids(self._view, self._lsn, self._time, len(rows))
+        known = [number for number in rows.id if number is not None]
+        self._view.executemany("DELETE FROM loose_iov WHERE id = ?", [(one,) for one in known])
+        fresh = iter(new_ids(self._view, self._lsn, self._time, len(rows) - len(known)))
+        return [next(fresh) if number is None else number for number in rows.id]
+
+    def _keep_past(self, places: list[tuple[int, int, int]]) -> None:
+        """Keep rows as they were until this entry; what it made itself was never seen."""
+        self._view.executemany(
+            f"INSERT INTO iov_past SELECT *, {self._lsn:d} FROM iov"  # noqa: S608 - a number
+            f" WHERE {_AT} AND lsn < {self._lsn:d}",
+            places,
+        )
+
+    def _refuse_unless_all(self, done: int, starts: Sequence[Pair], verb: str) -> None:
+        if starts and done != len(starts):
+            raise BadEvent(
+                f"LSN {self._lsn} {verb} {len(starts)} IOVs beginning at {starts[0]} and so on,"
+                f" of which only {done} are there"
+            )

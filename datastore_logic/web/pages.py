@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 from flask import Blueprint, Response, render_template
 
 from datastore_logic.errors import ViewError
-from datastore_logic.view import browse
+from datastore_logic.view.buffer import buffer, buffer_files, link
+from datastore_logic.view.tags import count_tags, newest_tags
 
 if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
-    from datastore_logic.view.browse import BufferRow, FileRow, TagRow
+    from datastore_logic.view.buffer import BufferRow, FileRow
     from datastore_logic.view.database import Position, Snapshot
+    from datastore_logic.view.tags import TagRow
 
 FILES: Final = 50
 TAGS: Final = 50
@@ -99,12 +101,12 @@ def when(time: str) -> str:
 def _status(tier: Tier, snapshot: Snapshot) -> Status:
     return Status(
         position=snapshot.position,
-        since=browse.link(snapshot).since,
-        buffer=browse.buffer(snapshot),
+        since=link(snapshot).since,
+        buffer=buffer(snapshot),
         threshold=tier.config.max_size,
-        files=browse.buffer_files(snapshot, newest=FILES),
-        tags=browse.tags(snapshot, limit=TAGS),
-        tag_count=browse.count_tags(snapshot),
+        files=buffer_files(snapshot, newest=FILES),
+        tags=newest_tags(snapshot, TAGS),
+        tag_count=count_tags(snapshot),
         stream_tag=tier.config.stream_tag,
     )
 
