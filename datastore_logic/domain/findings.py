@@ -78,11 +78,10 @@ class Place:
 
 @dataclass(slots=True)
 class Tally:
-    """A count, and the first few places; `complete` is False where looking was given up."""
+    """How many there are, and the first few."""
 
     count: int = 0
     first: list[Place] = field(default_factory=list)
-    complete: bool = True
 
     def add(self, row: Bare, interval: Interval | None = None, *, number: int = 1) -> None:
         """Count what was found at a row, or at another interval because of it."""
@@ -90,10 +89,15 @@ class Tally:
         if len(self.first) < SHOWN:
             self.first.append(Place(interval or interval_of(row), row[4], row[6]))
 
+    def add_place(self, place: Place) -> None:
+        """Count what was found somewhere."""
+        self.count += 1
+        if len(self.first) < SHOWN:
+            self.first.append(place)
+
     def wire(self) -> dict[str, Any]:
         """Return the JSON form."""
-        told = {"count": self.count, "first": [place.wire() for place in self.first]}
-        return told if self.complete else {**told, "complete": False}
+        return {"count": self.count, "first": [place.wire() for place in self.first]}
 
 
 @dataclass(slots=True)
@@ -173,6 +177,17 @@ def look_over(
     if first is not None and last is not None:
         found.begin, found.end = Moment(*first[:2]), interval_of(last).end
     return found
+
+
+def refuses(found: TypeFindings) -> bool:
+    """Whether something was found that a strict freeze refuses.
+
+    >>> refuses(TypeFindings("Beam", elsewhere=3))
+    False
+    """
+    return any(
+        found.count(finding) for finding, weight in WEIGHT.items() if weight is Weight.REFUSED
+    )
 
 
 def note_early_ends(types: Sequence[TypeFindings]) -> None:

@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 
 from datastore_logic.domain.findings import (
     SHOWN,
+    WEIGHT,
     Finding,
+    Place,
     TypeFindings,
+    Weight,
     look_over,
     note_early_ends,
+    refuses,
 )
 from datastore_logic.domain.moment import Interval, Moment
 
@@ -115,11 +119,20 @@ def test_the_json_form_shows_counts_and_places():
     }
 
 
-def test_a_tally_says_where_looking_was_given_up():
-    """Then the count is the least there is."""
-    found = TypeFindings("T")
-    found.tally(Finding.TRIMMED).add(bare(1, 3, "a"), Interval(Moment(2), Moment(3)))
-    found.tally(Finding.TRIMMED).complete = False
-    (shown,) = found.wire()["trimmed"].pop("first")
-    assert shown == {"start": [2, 0], "end": [3, 0], "name": "a"}
-    assert found.wire()["trimmed"]["complete"] is False
+def test_places_are_counted_beyond_those_shown():
+    """A place tells what is known of it, and leaves out the rest."""
+    tally = TypeFindings("T").tally(Finding.TRIMMED)
+    for lsn in range(SHOWN + 5):
+        tally.add_place(Place(Interval(Moment(2), Moment(3)), "a", None, lsn))
+    told = tally.wire()
+    assert (told["count"], len(told["first"])) == (SHOWN + 5, SHOWN)
+    assert told["first"][1] == {"start": [2, 0], "end": [3, 0], "name": "a", "lsn": 1}
+
+
+@pytest.mark.parametrize("finding", [Finding.GAPS, Finding.MISSING, Finding.TRIMMED])
+def test_the_table_says_what_a_strict_freeze_refuses(finding):
+    """One finding is enough, if it weighs so much."""
+    found = TypeFindings("T", 1, Moment(1))
+    assert not refuses(found)
+    found.tally(finding).add(bare(1, 3, "a"))
+    assert refuses(found) == (WEIGHT[finding] is Weight.REFUSED)
