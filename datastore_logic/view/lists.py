@@ -88,15 +88,24 @@ def list_made_by(snapshot: Snapshot, lsn: int) -> ListRow:
     return ListRow.of(found)
 
 
-def extent(snapshot: Snapshot, timeline_id: int) -> tuple[list[int] | None, list[int] | None]:
-    """Return from where to where the rows of a timeline now go, as [major, minor].
+def extent(
+    snapshot: Snapshot, timeline_id: int, as_of: int | None = None
+) -> tuple[list[int] | None, list[int] | None]:
+    """Return from where to where the rows of a timeline go, as [major, minor].
 
     Both are None where there are no rows, the second also where the last one is open.
     """
-    columns = "start_major, start_minor, end_major, end_minor"
-    query = f"SELECT {columns} FROM iov WHERE timeline_id = ? ORDER BY"  # noqa: S608 - constants
+    tables: tuple[str, ...] = ("iov WHERE timeline_id = :timeline",)
+    if as_of is not None:
+        stood = "WHERE timeline_id = :timeline AND lsn <= :asof"
+        tables = (f"iov {stood}", f"iov_past {stood} AND until_lsn > :asof")
+    every = " UNION ALL ".join(
+        f"SELECT start_major, start_minor, end_major, end_minor FROM {table}"  # noqa: S608
+        for table in tables
+    )
+    bound = {"timeline": timeline_id, "asof": as_of}
     first, last = (
-        snapshot.connection.execute(f"{query} {order} LIMIT 1", (timeline_id,)).fetchone()
+        snapshot.connection.execute(f"{every} ORDER BY {order} LIMIT 1", bound).fetchone()
         for order in ("start_major, start_minor", "start_major DESC, start_minor DESC")
     )
     if first is None or last is None:
