@@ -86,10 +86,10 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class Unsound:
-    """Digests under which the databuffer has nothing, or more or fewer bytes than was told."""
+    """Digests under which the databuffer has nothing, or another size (bytes) than was told."""
 
     missing: list[str]
-    resized: list[str]
+    resized: dict[str, int]
 
 
 class BufferClient:
@@ -194,15 +194,17 @@ class BufferClient:
 
     def unsound(self, payloads: Iterable[tuple[str, int | None]]) -> Unsound:
         """Return what is missing, or has another size than told, of (digest, size or None)."""
-        missing, resized, wanted = [], [], iter(payloads)
+        missing: list[str] = []
+        resized: dict[str, int] = {}
+        wanted = iter(payloads)
         while some := tuple(islice(wanted, ASKED_AT_ONCE)):
             digests, sizes = zip(*dict.fromkeys(some), strict=True)
             body = orjson.dumps({"digests": digests, "sizes": sizes})
             answer = expect(self._post("/blobs/missing", body, None, twice=True))
             found = told(answer, "missing", "resized")
             missing += found["missing"]
-            resized += found["resized"]
-        return Unsound(list(dict.fromkeys(missing)), list(dict.fromkeys(resized)))
+            resized |= found["resized"]
+        return Unsound(list(dict.fromkeys(missing)), resized)
 
     def open_blob(self, method: str, digest: Digest, headers: dict[str, str]) -> BaseHTTPResponse:
         """Return the open answer with the payload's bytes; the caller closes it."""

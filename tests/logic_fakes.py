@@ -151,7 +151,7 @@ class FakeBuffer(BufferClient):
         asked = dict.fromkeys(payloads)
         return Unsound(
             [digest for digest, _ in asked if digest not in sizes],
-            [d for d, size in asked if d in sizes and size not in (None, sizes[d])],
+            {d: sizes[d] for d, size in asked if d in sizes and size not in (None, sizes[d])},
         )
 
     def _reached(self) -> None:

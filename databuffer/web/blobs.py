@@ -14,8 +14,6 @@ from databuffer.web.download import respond
 from databuffer.web.keys import BLOBS, CONFIG, PLACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from databuffer.store.protocols import Stored
 
 routes = web.RouteTableDef()
@@ -45,12 +43,14 @@ async def post_missing(request: web.Request) -> web.Response:
     told = _sizes(question.get("sizes"), len(digests))
     found = await request.app[BLOBS].sizes(digests)
     answer = {
-        "missing": _each_once(d for d, size in zip(digests, found, strict=True) if size is None),
-        "resized": _each_once(
-            digest
+        "missing": list(
+            dict.fromkeys(d for d, size in zip(digests, found, strict=True) if size is None)
+        ),
+        "resized": {
+            str(digest): size
             for digest, size, thought in zip(digests, found, told, strict=True)
             if size is not None and thought not in (None, size)
-        ),
+        },
     }
     return web.Response(body=orjson.dumps(answer), content_type="application/json")
 
@@ -81,10 +81,6 @@ def _sizes(listed: object, count: int) -> list[int | None]:
     if not all(size is None or type(size) is int for size in listed):
         raise Malformed("a size is a number of bytes or null", field="sizes")
     return listed
-
-
-def _each_once(digests: Iterable[Digest]) -> list[Digest]:
-    return list(dict.fromkeys(digests))
 
 
 async def _store(request: web.Request, expected: Digest | None) -> Stored:

@@ -54,15 +54,17 @@ class Presence:
         if not noted:
             return
         unsound = self._buffer.unsound((digest, size) for _, digest, size in noted)
-        missing, wrong = set(unsound.missing), set(unsound.resized)
-        for digest in dict.fromkeys(digest for _, digest, _ in noted):
-            if digest not in missing and digest not in wrong and not self._is_sound(digest):
-                wrong.add(digest)
-        for (payload_type, digest, _), (row, count) in noted.items():
-            for finding, digests in ((Finding.MISSING, missing), (Finding.WRONG, wrong)):
-                if digest in digests:
-                    tally = self.found.setdefault((payload_type, finding), Tally())
-                    tally.add(row, number=count)
+        missing, sizes = set(unsound.missing), unsound.resized
+        asked = dict.fromkeys(digest for _, digest, _ in noted)
+        damaged = {d for d in asked if d not in missing and not self._is_sound(d)}
+        for (payload_type, digest, size), (row, count) in noted.items():
+            if digest in missing:
+                self._add(payload_type, Finding.MISSING, row, count)
+            elif digest in damaged or (size is not None and sizes.get(digest, size) != size):
+                self._add(payload_type, Finding.WRONG, row, count)
+
+    def _add(self, payload_type: str, finding: Finding, row: Bare, count: int) -> None:
+        self.found.setdefault((payload_type, finding), Tally()).add(row, number=count)
 
     def _is_sound(self, digest: str) -> bool:
         """Whether the bytes hash to the digest, as far as they are to be read."""

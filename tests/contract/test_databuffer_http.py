@@ -174,14 +174,14 @@ async def test_what_is_missing_of_many_is_told(client):
     async with client.post("/blobs/missing", json={"digests": asked}) as answer:
         assert (answer.status, answer.content_type) == (200, "application/json")
         told = await answer.json()
-    assert told == {"missing": [absent[1], absent[0], absent[2]], "resized": []}
+    assert told == {"missing": [absent[1], absent[0], absent[2]], "resized": {}}
 
 
 async def test_a_blob_of_another_size_than_told_is_found(client):
     """Only where a size is told; a blob that is not there is missing, whatever its size."""
     await client.post("/blobs", data=b"small")
     small, absent = digest_of(b"small"), digest_of(b"absent")
-    for size, resized in ((5, []), (4, [small]), (None, [])):
+    for size, resized in ((5, {}), (4, {small: 5}), (None, {})):
         question = {"digests": [absent, small], "sizes": [6, size]}
         async with client.post("/blobs/missing", json=question) as answer:
             assert await answer.json() == {"missing": [absent], "resized": resized}
