@@ -13,7 +13,7 @@ from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.database import Database
 from datastore_logic.view.follower import Follower
 from datastore_logic.view.replica import Replica
-from datastore_logic.web import health, middleware, pages, stream, v1
+from datastore_logic.web import cdb_rest, health, middleware, pages, stream, v1
 from datastore_logic.web.metrics import Metrics
 
 FOLLOWER = "condstore.follower"
@@ -40,6 +40,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     for blueprint in (
         stream.blueprint(tier),
         v1.blueprint(tier),
+        cdb_rest.blueprint(tier),
         health.blueprint(tier, metrics),
         pages.blueprint(tier),
     ):

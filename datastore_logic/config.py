@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,6 +14,15 @@ from datastore_logic.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+class IovMode(StrEnum):
+    """How nopayloaddb's clients mean the end of an IOV (contracts/cdb-rest.md)."""
+
+    CONTINUOUS = "continuous"
+    """It holds up to its end, where the next one may begin."""
+    DISCRETE = "discrete"
+    """Its end is the last moment at which it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Config:
     buffer_timeout: float = 30.0
     view_wait: float = 5.0
     shutdown_grace: int = 20
+    iov_mode: IovMode = IovMode.CONTINUOUS
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
@@ -84,6 +95,7 @@ class Config:
             buffer_timeout=_seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
             view_wait=_seconds(environ, "VIEW_WAIT", default.view_wait),
             shutdown_grace=_integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
+            iov_mode=_iov_mode(environ, "CDB_IOV_MODE", default.iov_mode),
         )
 
     @property
@@ -144,3 +156,10 @@ def _log_level(environ: Mapping[str, str], name: str, default: str) -> str:
     if text not in {"debug", "info", "warning", "error"}:
         raise BadConfiguration(f"{name}={text!r} is not debug, info, warning or error")
     return text
+
+
+def _iov_mode(environ: Mapping[str, str], name: str, default: IovMode) -> IovMode:
+    text = environ.get(name) or default
+    if text not in set(IovMode):
+        raise BadConfiguration(f"{name}={text!r} is not continuous or discrete")
+    return IovMode(text)

@@ -85,17 +85,20 @@ class TagIsFrozen(StateForbids):
 
 
 class LockedOverlap(StateForbids):
-    """A locked global tag takes no interval that overlaps one it has."""
+    """A locked global tag takes no interval that overlaps one it has; `rows`: the new one, that."""
 
     code = "locked_overlap"
+    rows: tuple[Row, Row] | None = None
 
     @classmethod
     def between(cls, new: Row, held: Row) -> LockedOverlap:
         """Return the error that names both intervals."""
-        return cls(
+        error = cls(
             f"Global tag is locked: {new.interval} overlaps {held.interval},"
             f" which holds {held.payload.name}."
         )
+        error.rows = (new, held)
+        return error
 
 
 class TagIsLocked(StateForbids):

@@ -1,0 +1,50 @@
+"""Which payloads hold at a moment: what every job asks, so nothing is made of a row but the row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import request
+
+from datastore_logic.domain.errors import BadName
+from datastore_logic.domain.tags import TagRef
+from datastore_logic.errors import NotFound
+from datastore_logic.view.resolve import resolve
+from datastore_logic.web import wire
+from datastore_logic.web.cdb_rest import asked
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Response
+
+    from datastore_logic.services.tier import Tier
+    from datastore_logic.web.cdb_rest.ends import Ends
+
+COLUMNS: Final = (
+    "payload_type_name", "payload_url", "checksum", "size",
+    "major_iov", "minor_iov", "major_iov_end", "minor_iov_end", "revision",
+)  # fmt: skip
+
+
+def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
+    """Add the routes."""
+
+    @routes.get("/payloadiovs/")
+    @routes.get("/payload-iovs/query/")
+    def query() -> Response:
+        moment, name = asked.moment(), asked.text(request.args, "gtName")
+        try:
+            ref = TagRef.parse(name)
+            with tier.reading(wire.min_lsn(), of=ref.name) as snapshot:
+                found = resolve(snapshot, ref, moment)
+                rows = ends.rows(found.payloads)
+                as_objects = request.args.get("shape") == "dict"
+                told = (
+                    [dict(zip(COLUMNS, row, strict=True)) for row in rows] if as_objects else rows
+                )
+                return wire.revalidated(told, snapshot, found.tag.lsn)
+        except (BadName, NotFound):
+            return wire.answer([])  # what clients expect of a tag that is not there
+
+
+def _objects(rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]

@@ -1,0 +1,84 @@
+"""How refusals look to nopayloaddb's clients, who read `name[0]` or `detail` of a JSON body.
+
+Statuses and bodies are those of the one table in errors.py but for what stands here. Their
+C++ client tries again after a 504 only, so that is what "come again" becomes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.domain.errors import (
+    AlreadyExists,
+    LockedOverlap,
+    TagIsFrozen,
+    UnfreezeNeedsReason,
+)
+from datastore_logic.errors import (
+    BufferIsFrozen,
+    DatabufferError,
+    NotFound,
+    ViewBehind,
+    ViewBuilding,
+)
+from datastore_logic.web import wire
+from datastore_logic.web.middleware import refusal, told
+
+if TYPE_CHECKING:
+    from flask import Blueprint, Response
+
+    from datastore_logic.domain.timeline import Row
+    from datastore_logic.web.cdb_rest.ends import Ends
+
+
+class Unknown(NotFound):
+    """There is no such thing, in the words that nopayloaddb has for it."""
+
+    def __init__(self, detail: str = "Not found.") -> None:
+        super().__init__("", "")
+        self.args = (detail,)
+        self.code = "not_found"
+
+
+COME_AGAIN: Final = (DatabufferError, ViewBuilding, ViewBehind)
+
+
+def install(routes: Blueprint, ends: Ends) -> None:
+    """Have everything that these routes raise told in the words of this contract."""
+
+    def refuse(error: Exception) -> Response:
+        if isinstance(error, AlreadyExists):
+            name = f"{error.what.replace('_', ' ')} with this name already exists."
+            return wire.answer({"name": [name]}, 400)
+        body, status = told(error)
+        if status == 503 and isinstance(error, COME_AGAIN):
+            status = 504
+        elif isinstance(error, UnfreezeNeedsReason):
+            status = 409
+        return refusal(error, wire.answer({**body, **_reworded(error, ends)}, status))
+
+    routes.register_error_handler(Exception, refuse)
+
+
+def _reworded(error: Exception, ends: Ends) -> dict[str, str]:
+    """Return the words that clients know a refusal by."""
+    match error:
+        case TagIsFrozen():
+            return {"detail": "Global Tag is frozen."}
+        case BufferIsFrozen():
+            return {"detail": "Datastore frozen."}
+        case LockedOverlap(rows=(new, held)):
+            return {
+                "detail": "GT is LOCKED. You are attempting to insert IOV"
+                f" (major_iov,minor_iov,major_iov_end,minor_iov_end) {_bounds(new, ends)}."
+                f" Conflicts with existing IOV {held.payload.name} {_bounds(held, ends)}"
+            }
+        case LockedOverlap():
+            return {"detail": f"GT is LOCKED. {error}"}
+    return {}
+
+
+def _bounds(row: Row, ends: Ends) -> str:
+    start, end = row.interval.start, row.interval.end
+    major, minor = ends.write(None if end is None else (end.major, end.minor))
+    return f"({start.major},{start.minor},{major},{minor})"
