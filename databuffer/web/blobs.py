@@ -42,16 +42,7 @@ async def post_missing(request: web.Request) -> web.Response:
     digests = _digests(question.get("digests"))
     told = _sizes(question.get("sizes"), len(digests))
     found = await request.app[BLOBS].sizes(digests)
-    answer = {
-        "missing": list(
-            dict.fromkeys(d for d, size in zip(digests, found, strict=True) if size is None)
-        ),
-        "resized": {
-            str(digest): size
-            for digest, size, thought in zip(digests, found, told, strict=True)
-            if size is not None and thought not in (None, size)
-        },
-    }
+    answer = {"missing": _missing(digests, found), "resized": _resized(digests, found, told)}
     return web.Response(body=orjson.dumps(answer), content_type="application/json")
 
 
@@ -81,6 +72,21 @@ def _sizes(listed: object, count: int) -> list[int | None]:
     if not all(size is None or type(size) is int for size in listed):
         raise Malformed("a size is a number of bytes or null", field="sizes")
     return listed
+
+
+def _missing(digests: list[Digest], found: list[int | None]) -> list[Digest]:
+    absent = (digest for digest, size in zip(digests, found, strict=True) if size is None)
+    return list(dict.fromkeys(absent))
+
+
+def _resized(
+    digests: list[Digest], found: list[int | None], told: list[int | None]
+) -> dict[str, int]:
+    return {
+        str(digest): size
+        for digest, size, thought in zip(digests, found, told, strict=True)
+        if size is not None and thought not in (None, size)
+    }
 
 
 async def _store(request: web.Request, expected: Digest | None) -> Stored:
