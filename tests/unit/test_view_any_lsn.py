@@ -1,0 +1,104 @@
+"""Whatever is done to tags, the view answers for now, for every fingerprint and for every LSN."""
+
+from random import Random
+
+import pytest
+from ledger_view import LedgerView
+from view_oracle import NAMES, Oracle
+
+from datastore_logic.domain.tags import TagName, TagRef
+from datastore_logic.errors import NotFound
+from datastore_logic.view.contents import find_content
+from datastore_logic.view.fingerprints import tag_fingerprint
+from datastore_logic.view.iovs import rows_between
+from datastore_logic.view.lists import lists_of
+from datastore_logic.view.rows import row
+from datastore_logic.view.tags import find_tag
+
+STEPS = 40
+
+
+@pytest.fixture(scope="module", params=range(25))
+def lived(request, tmp_path_factory):
+    """Return an oracle and a view that went through the same things, other ones each time."""
+    oracle = Oracle(Random(request.param))  # noqa: S311 - chance that can be repeated
+    view = LedgerView(tmp_path_factory.mktemp("view") / "view.sqlite")
+    for _ in range(STEPS):
+        view.add(oracle.step())
+    yield oracle, view
+    view.close()
+
+
+def told(snapshot, ref):
+    """Return the state and the rows of each type that a reference names; None: nothing."""
+    try:
+        content = find_content(snapshot, ref)
+    except NotFound:
+        return None
+    rows = {
+        held.payload_type: tuple(
+            row(columns) for _, *columns, _ in rows_between(snapshot, held, None, content.as_of)
+        )
+        for held in content.lists
+    }
+    return content.tag.state, rows
+
+
+def test_every_lsn_is_answered_as_it_stood(lived):
+    """TAG@<LSN> says of every tag that ever was what was true then, deleted ones included."""
+    oracle, view = lived
+    with view.read() as snapshot:
+        for lsn, state in enumerate(oracle.past):
+            for name in NAMES:
+                assert told(snapshot, TagRef(TagName(name), lsn=lsn)) == state.get(name)
+
+
+def test_what_was_frozen_stays(lived):
+    """TAG@<fingerprint> holds what was frozen, through unfreezing, changes and deletion."""
+    oracle, view = lived
+    with view.read() as snapshot:
+        for ref, held in oracle.frozen.items():
+            state, rows = told(snapshot, ref)
+            assert (state, rows) == ("frozen", held)
+            content = find_content(snapshot, ref)
+            assert content.tag.fingerprint == ref.fingerprint
+            assert content.tag.iov_count == sum(map(len, held.values()))
+
+
+def test_now_is_told_with_its_counts_and_its_fingerprint(lived):
+    """Maintained counts are those of the rows, and the fingerprint is the domain's."""
+    oracle, view = lived
+    with view.read() as snapshot:
+        for name, tag in oracle.tags.items():
+            held = oracle.holds(name)
+            assert told(snapshot, TagRef(TagName(name))) == (tag.state, held)
+            found = find_tag(snapshot, name)
+            assert (found.list_count, found.fingerprint) == (len(held), tag.fingerprint)
+            assert found.iov_count == sum(map(len, held.values()))
+            counts = {one.payload_type: one.iov_count for one in lists_of(snapshot, found.id)}
+            assert counts == {kind: len(rows) for kind, rows in held.items()}
+            assert tag_fingerprint(snapshot.connection, found.id) == oracle.fingerprint(name)
+
+
+def test_an_id_never_means_another_payload(lived):
+    """Whatever is trimmed, copied, detached or deleted, an id stays with its payload."""
+    _, view = lived
+    known = view.rows(
+        "SELECT id, name FROM iov UNION SELECT id, name FROM iov_past"
+        " UNION SELECT id, name FROM loose_iov"
+    )
+    assert len(known) == len(dict(known))
+
+
+def test_two_views_of_one_ledger_hold_the_same_rows(lived, tmp_path):
+    """Applied one by one or many at once, the same entries give the same rows and ids."""
+    _, view = lived
+    other = LedgerView(tmp_path / "view.sqlite")
+    other.follow(view.lines[: STEPS // 3])
+    other.follow(view.lines[STEPS // 3 :])
+    tables = view.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    assert len(tables) > 15
+    for (table,) in tables:
+        query = f"SELECT * FROM {table}"  # noqa: S608 - the view's own names
+        assert sorted(map(repr, view.rows(query))) == sorted(map(repr, other.rows(query))), table
+    other.close()
