@@ -136,10 +136,10 @@ class TypeFindings:
             "payload_iovs": self.payload_iovs,
             "begin": self.begin and self.begin.wire(),
             "end": self.end and self.end.wire(),
-            Finding.EMPTY: not self.payload_iovs,
-            Finding.ENDS_EARLY: self.ends_early,
-            Finding.ELSEWHERE: self.elsewhere,
-            **{finding: self.tallies.get(finding, Tally()).wire() for finding in counted},
+            Finding.EMPTY.value: not self.payload_iovs,
+            Finding.ENDS_EARLY.value: self.ends_early,
+            Finding.ELSEWHERE.value: self.elsewhere,
+            **{finding.value: self.tallies.get(finding, Tally()).wire() for finding in counted},
         }
 
 

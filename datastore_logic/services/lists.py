@@ -76,7 +76,7 @@ def attach_list(tier: Tier, name: ListName, tag: TagName, *, asking: Asking) -> 
             known_list(snapshot, held),
             held.id,
             known_tag(goal),
-            present and known_list(snapshot, present),
+            None if present is None else known_list(snapshot, present),
         )
         if event is None:
             return Committed(goal.lsn, new=False)

@@ -56,7 +56,8 @@ class Report:
             "ok": self.ok,
             "missing_types": list(self.missing_types),
             "totals": {
-                finding: sum(found.count(finding) for found in self.types) for finding in Finding
+                finding.value: sum(found.count(finding) for found in self.types)
+                for finding in Finding
             },
             "checked": dict(self.checked),
             "payload_types": [found.wire() for found in self.types],

@@ -8,6 +8,7 @@ import orjson
 
 from datastore_logic.buffer_client import refusal
 from datastore_logic.domain import decisions
+from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
 from datastore_logic.services.commit import Asking, Committed, Proposal, commit
@@ -22,6 +23,7 @@ from datastore_logic.view.tags import find_tag, tag_named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from datastore_logic.domain.decisions import GlobalTag
     from datastore_logic.domain.tags import TagRef
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
@@ -51,7 +53,7 @@ def create_tag(
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         known = tag_named(snapshot, name)
-        event = decisions.create(known and known_tag(known), name, description, author, state)
+        event = decisions.create(_known(known), name, description, author, state)
         if event is None:
             return Committed(known.lsn if known else 0, new=False)
         if streamed and buffer(snapshot).frozen:
@@ -82,7 +84,7 @@ def clone_tag(
         known = tag_named(snapshot, name)
         words = content.tag.description if description is None else description
         who = content.tag.author if author is None else author
-        event = decisions.clone(source, known and known_tag(known), name, words, who)
+        event = decisions.clone(source, _known(known), name, words, who)
         rests_on = snapshot.touched(tag_key(name), tag_key(source.name))
         return Proposal(event, (tag_key(name),), rests_on)
 
@@ -96,18 +98,22 @@ def change_state(
     *,
     reason: str | None = None,
     check: Check | None = None,
+    thaw: bool = True,
     asking: Asking,
 ) -> Committed:
     """Lock, unlock, freeze or unfreeze a tag; the state it has already changes nothing.
 
     Raises:
         NotFound: no such tag.
+        TagIsFrozen: it is, and `thaw` is not meant.
         UnfreezeNeedsReason, TagIsStreamed: it may not become that.
         And whatever `check` raises, which sees the very state that would be frozen.
     """
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         row = find_tag(snapshot, name)
+        if not thaw and TagState.FROZEN is row.state is not state:
+            raise TagIsFrozen(name)
 
         def fingerprint() -> str:
             if check is not None:
@@ -120,6 +126,26 @@ def change_state(
         return Proposal(event, (tag_key(name),), _as_it_is(snapshot, row, state))
 
     return commit(tier, asking, f"{state} {name}", decide)
+
+
+def unfreeze_tag(tier: Tier, name: TagName, *, reason: str, asking: Asking) -> Committed:
+    """Unlock a frozen tag; one that is not frozen is left as it is.
+
+    Raises:
+        NotFound: no such tag.
+        UnfreezeNeedsReason, TagIsStreamed: it may not be.
+    """
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        row = find_tag(snapshot, name)
+        if row.state is not TagState.FROZEN:
+            return Committed(row.lsn, new=False)
+        event = decisions.change_state(known_tag(row), TagState.UNLOCKED, reason, str)
+        if event is None:
+            return Committed(row.lsn, new=False)
+        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
+
+    return commit(tier, asking, f"unfreeze {name}", decide)
 
 
 def freeze_tag(
@@ -156,6 +182,10 @@ def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
         return Proposal(decisions.delete(known_tag(row)), keys, snapshot.touched(*keys))
 
     return commit(tier, asking, f"delete tag {name}", decide)
+
+
+def _known(row: TagRow | None) -> GlobalTag | None:
+    return None if row is None else known_tag(row)
 
 
 def _as_it_is(snapshot: Snapshot, row: TagRow, state: TagState) -> dict[str, int]:
