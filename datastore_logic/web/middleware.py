@@ -78,7 +78,7 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
     if isinstance(error, HTTPException):
         code = (error.name or "error").lower().replace(" ", "_")
         detail = error.description or error.name
-        if ours := _IN_OUR_WORDS.get(error.code):
+        if ours := _IN_OUR_WORDS.get(error.code or 500):
             detail = ours.format(method=request.method, path=request.path[:200])
         return {"detail": detail, "code": code}, error.code or 500
     if not isinstance(error, (LogicError, DomainError)) or status_of(error) == 500:

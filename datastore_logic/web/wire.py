@@ -11,6 +11,7 @@ from gunicorn.http.errors import ParseException
 from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.errors import BadRequest, TooLarge
+from datastore_logic.services.commit import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,8 +82,10 @@ def _some(size: int) -> bytes:
 def json_object(*, needed: bool = True, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Return the body as a JSON object, whatever type it claims to be; `{}` if none is needed."""
     sent = body(most)
+    if needed and not sent:
+        raise BadRequest("A body is needed: a JSON object.")
     try:
-        told = orjson.loads(sent) if sent or needed else {}
+        told = orjson.loads(sent) if sent else {}
     except orjson.JSONDecodeError as reason:
         raise BadRequest(f"The body is not JSON: {reason}") from reason
     if not isinstance(told, dict):
@@ -155,6 +158,11 @@ def idempotency_key() -> str | None:
     return key
 
 
+def asking() -> Asking:
+    """Return who asks, and under which key."""
+    return Asking(actor(), idempotency_key())
+
+
 def min_lsn() -> int:
     """Return the LSN that the answer must reflect at least, 0 for any."""
     told = request.headers.get("X-Min-LSN", "0")
@@ -186,6 +194,15 @@ def revalidated(content: object, snapshot: Snapshot, tag_lsn: int) -> Response:
 def immutable(content: object, snapshot: Snapshot, fingerprint: str) -> Response:
     """Return JSON about frozen content named by its fingerprint: it holds for ever."""
     return _cached(content, snapshot, fingerprint, "public, max-age=31536000, immutable")
+
+
+def as_it_is(content: object, snapshot: Snapshot) -> Response:
+    """Return JSON that depends on more than the view: its ETag is of what it says."""
+    response = answer(content, lsn=snapshot.lsn, away=not snapshot.position.reachable)
+    response.add_etag(weak=True)
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)
+    return response
 
 
 def _cached(content: object, snapshot: Snapshot, etag: str, cache_control: str) -> Response:

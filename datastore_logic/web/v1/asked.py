@@ -1,0 +1,164 @@
+"""What a v1 request asks: references, pages, bodies; each refusal names the field."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import request
+
+from datastore_logic.domain.moment import Moment
+from datastore_logic.domain.tags import PayloadTypeName, TagRef, TagState
+from datastore_logic.errors import BadRequest, NotFound
+from datastore_logic.services.commit import Asking
+from datastore_logic.services.freezing import Look
+from datastore_logic.web import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from datastore_logic.domain.moment import Interval
+    from datastore_logic.services.tier import Tier
+    from datastore_logic.view.database import Snapshot
+
+PAGE: Final = 1000
+LOOK: Final = ("read_bytes", "template")
+MAX_SEARCH: Final = 200
+MAX_LSN_DIGITS: Final = 18
+
+
+def ref(text: str, as_of: str | None = "as_of") -> TagRef:
+    """Return what the path names; `?as_of=17` behind TAG says the same as TAG@17."""
+    found = TagRef.parse(text)
+    if as_of is None or as_of not in request.args:
+        return found
+    if found.fingerprint is not None or found.lsn is not None:
+        raise BadRequest(f"{as_of}: the path already says which state of the tag", field=as_of)
+    return TagRef(found.name, lsn=number(as_of))
+
+
+@contextmanager
+def reading(tier: Tier, *refs: TagRef) -> Iterator[Snapshot]:
+    """Read one state that knows every LSN the references name.
+
+    Raises:
+        NotFound: the ledger has not got so far, so nobody knows what the tag will say then.
+        ViewBehind: this replica has not; it waited.
+        BufferAway: this replica has not, and cannot ask whether the ledger has.
+    """
+    asked = max((each.lsn or 0 for each in refs), default=0)
+    if asked > tier.database.position().applied_lsn and asked > (head := tier.buffer.head().lsn):
+        raise NotFound("lsn", f"{asked}; the ledger's last is {head}")
+    streamed = tier.config.stream_tag
+    of = streamed if any(each.name == streamed for each in refs) else None
+    with tier.reading(max(wire.min_lsn(), asked), of=of) as snapshot:
+        yield snapshot
+
+
+def other(name: str) -> TagRef:
+    """Return the tag that a query parameter names."""
+    return wire.parsed(TagRef.parse, request.args[name], name)
+
+
+def kind(told: object, field: str = "payload_type") -> PayloadTypeName:
+    """Return a payload type by its name."""
+    return wire.parsed(PayloadTypeName.parse, told, field)
+
+
+def only() -> PayloadTypeName | None:
+    """Return the one payload type that is asked for, None for all."""
+    return kind(request.args["type"], "type") if "type" in request.args else None
+
+
+def look() -> Look:
+    """Return how a tag is to be looked over."""
+    template = other("template") if "template" in request.args else None
+    return Look(template, read_bytes=flag("read_bytes"))
+
+
+def number(name: str) -> int:
+    """Return a query parameter that is an LSN."""
+    told = request.args[name]
+    if not (told.isascii() and told.isdigit() and len(told) <= MAX_LSN_DIGITS):
+        raise BadRequest(f"{name}: must be a number of at most 18 digits", field=name)
+    return int(told)
+
+
+def limit(most: int = PAGE) -> int:
+    """Return how many a page may have, 1 to `most`; without a word as many as that."""
+    told = request.args.get("limit", str(most))
+    if not (told.isascii() and told.isdigit() and len(told) < 10 and 1 <= int(told) <= most):
+        raise BadRequest(f"limit: must be a number from 1 to {most}", field="limit")
+    return int(told)
+
+
+def words(name: str) -> str:
+    """Return a query parameter to search by or to go on after, "" without one."""
+    told = request.args.get(name, "")
+    if len(told) > MAX_SEARCH or (told and not told.isprintable()):
+        raise BadRequest(f"{name}: must be at most 200 printable characters", field=name)
+    return told
+
+
+def flag(name: str) -> bool:
+    """Return whether a query parameter says yes: 1 or true, 0 or false."""
+    told = request.args.get(name, "0")
+    if told not in {"0", "1", "true", "false"}:
+        raise BadRequest(f"{name}: must be 1 or 0", field=name)
+    return told in {"1", "true"}
+
+
+def state(told: object, allowed: frozenset[TagState] = frozenset(TagState)) -> TagState:
+    """Return a tag's state by its name."""
+    for known in allowed:
+        if told == known:
+            return known
+    raise BadRequest(f"state: must be one of {', '.join(sorted(allowed))}", field="state")
+
+
+def after() -> Moment | None:
+    """Return the start, as MAJOR:MINOR, behind which the page begins."""
+    told = request.args.get("after")
+    if told is None:
+        return None
+    major, _, minor = told.partition(":")
+    return wire.parsed(lambda parts: Moment.parse(*parts), (major, minor), "after")
+
+
+def interval() -> Interval | None:
+    """Return the interval of the query, None if it names none."""
+    named = {"major", "minor", "major_end", "minor_end"}
+    return wire.interval() if named & request.args.keys() else None
+
+
+def asking(user: str | None = None) -> Asking:
+    """Return who asks, as far as they say (nothing is proven yet), and under which key."""
+    told = user or request.args.get("user", "anonymous")
+    if not (0 < len(told) <= wire.MAX_USER and told.isprintable()):
+        raise BadRequest("user: must be 1 to 200 printable characters", field="user")
+    return Asking(told, wire.idempotency_key())
+
+
+def body(*known: str, needed: bool = True, most: int = wire.MAX_JSON_BYTES) -> dict[str, Any]:
+    """Return the body's object; a field nobody knows is refused, for it was meant for something."""
+    told = wire.json_object(needed=needed, most=most)
+    for name in told:
+        if name not in known:
+            raise BadRequest(
+                f"{name[:60]}: is no field here; known: {', '.join(known)}", field=name[:60]
+            )
+    return told
+
+
+def optional(told: dict[str, Any], field: str, most: int = 10_000) -> str | None:
+    """Return a string field; None where it is left out, null or empty."""
+    if told.get(field) is None:
+        return None
+    return wire.text(told, field, most=most) or None
+
+
+def moment(told: object, field: str) -> Moment:
+    """Return the moment of `[major, minor]`."""
+    if not (isinstance(told, list) and len(told) == 2 and all(type(part) is int for part in told)):
+        raise BadRequest(f"{field}: must be [major, minor], two integers", field=field)
+    return wire.parsed(lambda parts: Moment(*parts), told, field)

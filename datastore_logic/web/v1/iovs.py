@@ -1,0 +1,66 @@
+"""Payload IOVs of a tag: insert many at once, list those of a type, delete one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.domain.tags import ListName, TagName
+from datastore_logic.services import iovs
+from datastore_logic.view.contents import find_content
+from datastore_logic.view.iovs import rows_between
+from datastore_logic.web import wire
+from datastore_logic.web.v1 import asked, bulk, shown
+from datastore_logic.web.v1.route import Route
+
+if TYPE_CHECKING:
+    from flask import Response
+
+    from datastore_logic.services.tier import Tier
+
+PAGE: Final = 10_000
+
+
+def insert_iovs(tier: Tier, tag: str) -> Response:
+    """Insert payload IOVs of any types: all or none."""
+    name, told = TagName.parse(tag), asked.body("iovs", most=wire.MAX_BULK_BYTES)
+    wanted = bulk.wanted(told.get("iovs"), name)
+    done = iovs.insert_iovs(tier, wanted, asking=asked.asking())
+    body = {"tag": name, "inserted": len(told["iovs"]) if done.new else 0, "lsn": done.lsn}
+    return wire.answer(body, 201 if done.new else 200, lsn=done.lsn)
+
+
+def list_iovs(tier: Tier, tag: str, payload_type: str) -> Response:
+    """Show a page of the payload IOVs of a type, of those that overlap an interval."""
+    ref, kind = asked.ref(tag), asked.kind(payload_type)
+    interval, after, limit = asked.interval(), asked.after(), asked.limit(PAGE)
+    with asked.reading(tier, ref) as snapshot:
+        content = find_content(snapshot, ref, kind)
+        (held,) = content.lists
+        found = rows_between(snapshot, held, interval, content.as_of, after=after, limit=limit + 1)
+        rows, following = shown.page(list(found), limit, lambda row: f"{row[1]}:{row[2]}")
+        told = {
+            **shown.about(content),
+            "payload_type": kind,
+            "payload_list": ListName.of(kind, held.list_id),
+            "iovs": [shown.iov(row) for row in rows],
+            "next": following,
+        }
+        return shown.read(told, snapshot, content.tag.lsn, ref)
+
+
+def delete_iov(tier: Tier, tag: str, payload_type: str) -> Response:
+    """Delete the payload IOV of exactly this interval."""
+    name, kind = TagName.parse(tag), asked.kind(payload_type)
+    done = iovs.delete_iov(tier, name, kind, wire.interval(), asking=asked.asking())
+    told = {"tag": name, "payload_type": kind, "deleted": True, "lsn": done.lsn}
+    return wire.answer(told, lsn=done.lsn)
+
+
+_IOVS: Final = "/global-tags/<tag>/payload-lists/<payload_type>/iovs"
+_INTERVAL: Final = ("major", "minor", "major_end", "minor_end")
+
+ROUTES: Final = (
+    Route("POST", "/global-tags/<tag>/iovs", insert_iovs, ("user",)),
+    Route("GET", _IOVS, list_iovs, (*_INTERVAL, "after", "as_of", "limit")),
+    Route("DELETE", _IOVS, delete_iov, (*_INTERVAL, "user")),
+)

@@ -1,0 +1,54 @@
+"""The bytes of payloads: stored under their digest, passed through as they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flask import Response, request
+
+from datastore_logic.buffer_client import Answer, refusal
+from datastore_logic.domain.tags import Digest
+from datastore_logic.errors import NotFound
+from datastore_logic.web import wire
+from datastore_logic.web.v1 import shown
+from datastore_logic.web.v1.route import Route
+
+if TYPE_CHECKING:
+    from datastore_logic.services.tier import Tier
+
+PASSED_ON: Final = ("Range", "If-None-Match", "If-Range", "If-Modified-Since")
+PASSED_BACK: Final = (
+    "Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Cache-Control",
+    "Repr-Digest", "Last-Modified",
+)  # fmt: skip
+
+
+def store_payload(tier: Tier) -> Response:
+    """Keep any bytes."""
+    blob = tier.buffer.store_blob(wire.chunks(), request.content_length)
+    told = {"digest": blob.digest, "size": blob.size, "href": shown.href(blob.digest)}
+    return wire.answer(told, 201 if blob.created else 200)
+
+
+def payload(tier: Tier, hexdigits: str) -> Response:
+    """Pass a payload's bytes through as they come, ranges and revalidation included."""
+    digest = Digest.parse(f"sha256:{hexdigits}")
+    wanted = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    found = tier.buffer.open_blob(request.method, digest, wanted)
+    if found.status == 404:  # to HEAD the databuffer's answer has no body that could say so
+        found.drain_conn()
+        found.release_conn()
+        raise NotFound("payload", digest)
+    if found.status not in {200, 206, 304, 416}:
+        raise refusal(Answer(found.status, found.data, 0))
+    kept = {name: found.headers[name] for name in PASSED_BACK if name in found.headers}
+    pieces = found.stream(wire.CHUNK, decode_content=False)
+    response = Response(pieces, found.status, headers=kept, direct_passthrough=True)
+    response.call_on_close(found.release_conn if request.method == "HEAD" else found.close)
+    return response
+
+
+ROUTES: Final = (
+    Route("POST", "/payloads", store_payload, ("user",)),
+    Route("GET", "/payloads/sha256/<hexdigits>", payload),
+)
