@@ -15,13 +15,13 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 import orjson
 
 from datastore_logic.domain.moment import Interval, Moment
+from datastore_logic.view.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,19 +43,6 @@ _TAIL: Final = struct.Struct("=QQI")  # of a file: where its contents are, their
 
 class Damaged(Exception):
     """These are not slices, not whole, or not what was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands at a moment, and over which interval: rows by payload type, types without one.
-
-    A row is [payload_type, name, checksum, size, start_major, start_minor, end_major, end_minor,
-    revision, digest].
-    """
-
-    holds: Interval
-    rows: list[list[Any]]
-    gaps: tuple[str, ...]
 
 
 # writing ----------------------------------------------------------------------------------------

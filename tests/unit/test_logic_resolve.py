@@ -5,9 +5,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logic_fakes import FakeBuffer, small_app
 
-from datastore_logic.app import TIER
-from datastore_logic.view.resolve import FIRST_AFTER, LAST_AT_OR_BEFORE
-
 KINDS = ["Beam", "Field"]
 SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -124,17 +121,3 @@ def test_the_largest_moment_resolves(ask):
     ask.post(f"/stream?tag=X&type=Beam&major={2**63 - 2}&minor={2**63 - 1}", data=b"a")
     url = f"/api/v1/global-tags/X/payloads?major={2**63 - 1}&minor={2**63 - 1}"
     assert [payload["size"] for payload in ask.get(url).json["payloads"]] == [1]
-
-
-@pytest.mark.parametrize("query", [LAST_AT_OR_BEFORE, FIRST_AFTER])
-def test_resolution_searches_the_primary_key(query, tmp_path):
-    """No step scans the table of IOVs or sorts: each is a search of its primary key."""
-    with small_app(tmp_path, FakeBuffer()) as app, app.extensions[TIER].reading() as snapshot:
-        values = {"tag": 1, "major": 1, "minor": 1} if ":tag" in query else (1, 1, 1)
-        plan = [
-            step[3] for step in snapshot.connection.execute(f"EXPLAIN QUERY PLAN {query}", values)
-        ]
-    assert not [step for step in plan if "SCAN" in step or "TEMP B-TREE" in step], plan
-    ranged = [step for step in plan if step.startswith("SEARCH iov")]
-    assert ranged
-    assert all("(start_major,start_minor)" in step for step in ranged), plan

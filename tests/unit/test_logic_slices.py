@@ -5,25 +5,11 @@ from heapq import merge
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from timelines import MOMENTS, TYPES, check, contents, timelines
 
 from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.view import slices
 from datastore_logic.view.slices import Damaged, Slices
-
-PARTS = st.sampled_from([0, 1, 2, 3, 7, 8, LIMIT - 1, LIMIT])
-MOMENTS = st.tuples(PARTS, PARTS)
-TYPES = ["Beam", "Field", "Gain"]
-
-
-@st.composite
-def timelines(draw):
-    """Draw a timeline: ordered, disjoint (start, end or None, name), adjacent or with gaps."""
-    edges = sorted(draw(st.sets(MOMENTS, max_size=8)))
-    rows = []
-    for start, end in zip(edges, [*edges, None][1:], strict=True):
-        if draw(st.booleans()):
-            rows.append((start, end, f"n{start[0]}.{start[1]}"))
-    return rows
 
 
 def columns(rows):
@@ -36,27 +22,14 @@ def packed(timelines_of, about=""):
     """Return the slices of each type's timeline as bytes."""
     parts = (
         slices.changes(number, kind, columns(rows))
-        for number, (kind, rows) in enumerate(timelines_of.items())
+        for number, (kind, rows) in enumerate(sorted(timelines_of.items()))
     )
-    return b"".join(slices.written(about, list(timelines_of), merge(*parts)))
+    return b"".join(slices.written(about, sorted(timelines_of), merge(*parts)))
 
 
 def opened(content):
     """Open slices that lie in memory."""
     return Slices(lambda at, length: content[at : at + length], len(content))
-
-
-def holding(rows, moment):
-    """Return the one row that holds at the moment, None in a gap."""
-    (found,) = [
-        row for row in rows if row[0] <= moment and (row[1] is None or moment < row[1])
-    ] or [None]
-    return found
-
-
-def standing(timelines_of, moment):
-    """Return what each type has at the moment."""
-    return {kind: holding(rows, moment) for kind, rows in timelines_of.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -66,35 +39,13 @@ def _small_slices(monkeypatch):
     monkeypatch.setattr(slices, "CHANGES_A_TYPE", 1)
 
 
-@given(rows=st.fixed_dictionaries({kind: timelines() for kind in TYPES}), moment=MOMENTS)
-@example(rows={"Beam": [((0, 0), None, "all")]}, moment=(LIMIT, LIMIT))
-@example(rows={"Beam": [((LIMIT, LIMIT), None, "end")]}, moment=(LIMIT, LIMIT))
-@example(rows={"Beam": []}, moment=(0, 0))
-def test_what_stands_is_what_brute_force_finds(rows, moment):
-    """At any moment, as at every other of the interval over which the answer is said to hold."""
-    found = opened(packed(rows)).at(Moment(*moment))
-    expected = standing(rows, moment)
-    assert found.rows == [
-        [kind, row[2], "sum", 7, *row[0], *(row[1] or (None, None)), None, None]
-        for kind, row in expected.items()
-        if row is not None
-    ]
-    assert list(found.gaps) == [kind for kind, row in expected.items() if row is None]
-    edges = {edge for found in rows.values() for row in found for edge in row[:2] if edge}
-    for other in sorted(edges | {(0, 0), (LIMIT, LIMIT)}):
-        if Moment(*other) in found.holds:
-            assert standing(rows, other) == expected
-
-
-@given(rows=st.fixed_dictionaries({kind: timelines() for kind in TYPES}), moment=MOMENTS)
-def test_an_answer_holds_until_something_changes(rows, moment):
-    """It ends where a row begins or ends, never earlier: what all rows and gaps have in common."""
-    held = opened(packed(rows)).at(Moment(*moment)).holds
-    edges = {edge for found in rows.values() for row in found for edge in row[:2] if edge}
-    before = max((edge for edge in edges if edge <= moment), default=(0, 0))
-    after = min((edge for edge in edges if edge > moment), default=None)
-    assert tuple(held.start.wire()) == before
-    assert held.end == (after and Moment(*after))
+@given(content=contents(), moment=MOMENTS)
+@example(content={"Beam": [((0, 0), None, "all")]}, moment=(LIMIT, LIMIT))
+@example(content={"Beam": [((LIMIT, LIMIT), None, "end")]}, moment=(LIMIT, LIMIT))
+@example(content={"Beam": []}, moment=(0, 0))
+def test_what_stands_is_what_brute_force_finds(content, moment):
+    """With gaps and open ends, at the first and the last moment."""
+    check(opened(packed(content)).at(Moment(*moment)), content, moment)
 
 
 def test_a_long_timeline_is_cut_where_something_changes():
