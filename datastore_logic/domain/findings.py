@@ -83,9 +83,9 @@ class Tally:
     count: int = 0
     first: list[Place] = field(default_factory=list)
 
-    def add(self, row: Bare, interval: Interval | None = None, *, number: int = 1) -> None:
+    def add(self, row: Bare, interval: Interval | None = None) -> None:
         """Count what was found at a row, or at another interval because of it."""
-        self.count += number
+        self.count += 1
         if len(self.first) < SHOWN:
             self.first.append(Place(interval or interval_of(row), row[4], row[6]))
 

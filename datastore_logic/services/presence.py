@@ -15,13 +15,15 @@ from datastore_logic.domain.findings import Finding, Tally
 from datastore_logic.domain.tags import Digest
 
 if TYPE_CHECKING:
-    from datastore_logic.buffer_client import BufferClient
+    from collections.abc import Iterable
+
+    from datastore_logic.buffer_client import BufferClient, Unsound
     from datastore_logic.domain.difference import Bare
 
 READING_SECONDS: Final = 60.0
 """For how long payloads are read; what is left then is counted as not read."""
 
-_Asked = tuple[str, str, int | None]
+_Sized = tuple[str, int | None]
 
 
 class Presence:
@@ -30,17 +32,13 @@ class Presence:
     def __init__(self, buffer: BufferClient, *, read_bytes: bool) -> None:
         self._buffer = buffer
         self._until = time.monotonic() + READING_SECONDS if read_bytes else None
-        self._noted: dict[_Asked, tuple[Bare, int]] = {}
+        self._noted: list[tuple[str, Bare]] = []
         self.sought = self.sized = self.read = self.unread = 0
         self.found: dict[tuple[str, Finding], Tally] = {}
 
     def note(self, payload_type: str, row: Bare) -> None:
         """Have the payload of a row looked for, soon."""
-        asked = (payload_type, row[6], row[7])
-        first, count = self._noted.get(asked, (row, 0))
-        self._noted[asked] = (first, count + 1)
-        self.sought += 1
-        self.sized += row[7] is not None
+        self._noted.append((payload_type, row))
         if len(self._noted) >= ASKED_AT_ONCE:
             self.settle()
 
@@ -50,27 +48,35 @@ class Presence:
         Raises:
             DatabufferError: nobody knows.
         """
-        noted, self._noted = self._noted, {}
-        if not noted:
+        noted, self._noted = self._noted, []
+        asked = dict.fromkeys((row[6], row[7]) for _, row in noted)
+        unsound = self._buffer.unsound(asked)
+        missing, damaged = set(unsound.missing), self._damaged(asked, unsound)
+        self.sought += len(noted)
+        self.sized += sum(row[7] is not None for _, row in noted)
+        if not (missing or damaged or unsound.resized):
             return
-        unsound = self._buffer.unsound((digest, size) for _, digest, size in noted)
-        missing, sizes = set(unsound.missing), unsound.resized
-        asked = dict.fromkeys(digest for _, digest, _ in noted)
-        damaged = {d for d in asked if d not in missing and not self._is_sound(d)}
-        for (payload_type, digest, size), (row, count) in noted.items():
+        for payload_type, row in noted:
+            digest, size = row[6], row[7]
             if digest in missing:
-                self._add(payload_type, Finding.MISSING, row, count)
-            elif digest in damaged or (size is not None and sizes.get(digest, size) != size):
-                self._add(payload_type, Finding.WRONG, row, count)
+                self._tally(payload_type, Finding.MISSING).add(row)
+            elif digest in damaged or _differs(size, unsound.resized.get(digest)):
+                self._tally(payload_type, Finding.WRONG).add(row)
 
-    def _add(self, payload_type: str, finding: Finding, row: Bare, count: int) -> None:
-        self.found.setdefault((payload_type, finding), Tally()).add(row, number=count)
+    def _tally(self, payload_type: str, finding: Finding) -> Tally:
+        return self.found.setdefault((payload_type, finding), Tally())
+
+    def _damaged(self, asked: Iterable[_Sized], unsound: Unsound) -> set[str]:
+        """Return those of which the bytes do not hash to their digest, as far as they are read."""
+        if self._until is None:
+            return set()
+        there = dict.fromkeys(digest for digest, _ in asked)
+        for digest in unsound.missing:
+            there.pop(digest)
+        return {digest for digest in there if not self._is_sound(digest)}
 
     def _is_sound(self, digest: str) -> bool:
-        """Whether the bytes hash to the digest, as far as they are to be read."""
-        if self._until is None:
-            return True
-        if time.monotonic() > self._until:
+        if self._until is not None and time.monotonic() > self._until:
             self.unread += 1
             return True
         self.read += 1
@@ -96,3 +102,8 @@ class Presence:
             "bytes_read": self.read,
             "bytes_not_read": self.unread,
         }
+
+
+def _differs(told: int | None, found: int | None) -> bool:
+    """Whether a size that is told is not the one that was found, where either is known."""
+    return told is not None and found is not None and told != found
