@@ -29,7 +29,13 @@ _STOOD: Final = (
     "iov_past WHERE timeline_id = :timeline AND lsn <= :asof AND until_lsn > :asof",
 )
 _START: Final = "(start_major, start_minor)"
-_BIRTH: Final = "(SELECT time FROM birth WHERE first_id <= i.id ORDER BY first_id DESC LIMIT 1)"
+_IN_NO_LIST: Final = f"SELECT NULL, inserted, {COLUMNS} FROM loose_iov WHERE id = ?"  # noqa: S608
+_IN_A_LIST: Final = f"""
+SELECT l.id, (SELECT time FROM birth WHERE first_id <= i.id ORDER BY first_id DESC LIMIT 1),
+       {", ".join(f"i.{name}" for name in COLUMNS.split(", "))}
+FROM iov i JOIN payload_list l ON l.timeline_id = i.timeline_id
+WHERE i.id = ? ORDER BY l.id, i.start_major, i.start_minor LIMIT 1
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +63,17 @@ def rows_between(
     """
     tables = (_STOOD_NOW,) if as_of is None else _STOOD
     bound: dict[str, Any] = {"timeline": content_list.timeline_id, "asof": as_of}
+    first = None if interval is None else _first_reaching(snapshot, tables, bound, interval.start)
     terms = ""
-    if interval is not None:
-        first = _first_reaching(snapshot, tables, bound, interval.start)
+    if after is not None and (first is None or after >= first):
+        first, terms = after, f" AND {_START} > (:major, :minor)"
+    elif first is not None:
+        terms = f" AND {_START} >= (:major, :minor)"
+    if first is not None:
         bound |= {"major": first.major, "minor": first.minor}
-        terms += f" AND {_START} >= (:major, :minor)"
-        if interval.end is not None:
-            bound |= {"end_major": interval.end.major, "end_minor": interval.end.minor}
-            terms += f" AND {_START} < (:end_major, :end_minor)"
-    if after is not None:
-        bound |= {"after_major": after.major, "after_minor": after.minor}
-        terms += f" AND {_START} > (:after_major, :after_minor)"
+    if interval is not None and interval.end is not None:
+        bound |= {"end_major": interval.end.major, "end_minor": interval.end.minor}
+        terms += f" AND {_START} < (:end_major, :end_minor)"
     bound["limit"] = -1 if limit is None else limit
     parts = [f"SELECT {IOV_COLUMNS} FROM {table}{terms}" for table in tables]  # noqa: S608
     query = " UNION ALL ".join(parts) + " ORDER BY start_major, start_minor LIMIT :limit"
@@ -108,25 +114,17 @@ def iov_at(snapshot: Snapshot, timeline_id: int, start: Moment) -> tuple[int, Ro
 def find_iov(snapshot: Snapshot, iov_id: int) -> KnownIov:
     """Return the payload IOV of an id; of several lists that share it, the first.
 
+    One that was detached is in no list, though a clone made before may still have it.
+
     Raises:
         NotFound: there is none, or no more.
     """
-    columns = ", ".join(f"i.{name}" for name in COLUMNS.split(", "))
-    found = snapshot.connection.execute(
-        f"SELECT l.id, {_BIRTH}, {columns}"  # noqa: S608 - constants
-        " FROM iov i JOIN payload_list l ON l.timeline_id = i.timeline_id"
-        " WHERE i.id = ? ORDER BY l.id, i.start_major, i.start_minor LIMIT 1",
-        (iov_id,),
-    ).fetchone()
-    if found is None:
-        found = snapshot.connection.execute(
-            f"SELECT NULL, inserted, {COLUMNS} FROM loose_iov WHERE id = ?",  # noqa: S608
-            (iov_id,),
-        ).fetchone()
-    if found is None:
+    told = snapshot.connection.execute(_IN_NO_LIST, (iov_id,)).fetchone()
+    told = told or snapshot.connection.execute(_IN_A_LIST, (iov_id,)).fetchone()
+    if told is None:
         raise NotFound("payload_iov", str(iov_id))
-    list_id, inserted, *told = found
-    return KnownIov(iov_id, list_id, row(told), inserted)
+    list_id, inserted, *columns = told
+    return KnownIov(iov_id, list_id, row(columns), inserted)
 
 
 def iov_made_by(snapshot: Snapshot, lsn: int) -> KnownIov:

@@ -7,7 +7,7 @@ to a timeline that may be changed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain.errors import BadEvent
 from datastore_logic.view import timelines
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeldList:
-    """A payload list, the tag it is in if it is in one, and whether that is a streamed one."""
+    """A payload list, the tag it is in if it is in one, and whether that is a streamed one.
+
+    Of its timeline: whether it is pinned, and whether it keeps segments.
+    """
 
     id: int
     type_id: int
@@ -28,12 +31,15 @@ class HeldList:
     timeline_id: int
     iov_count: int
     streamed: bool
+    shared: bool
+    segmented: bool
 
 
-_LIST = (
-    "SELECT l.id, l.type_id, t.name, l.tag_id, l.timeline_id, l.iov_count, coalesce(g.streamed, 0)"
-    " FROM payload_list l JOIN payload_type t ON t.id = l.type_id"
-    " LEFT JOIN global_tag g ON g.id = l.tag_id"
+_LIST: Final = (
+    "SELECT l.id, l.type_id, p.name, l.tag_id, l.timeline_id, l.iov_count,"
+    " coalesce(g.streamed, 0), t.shared, t.streamed"
+    " FROM payload_list l JOIN payload_type p ON p.id = l.type_id"
+    " JOIN timeline t ON t.id = l.timeline_id LEFT JOIN global_tag g ON g.id = l.tag_id"
 )
 
 
@@ -120,22 +126,16 @@ def writable(step: Step, held: HeldList) -> HeldList:
     one holds from its first change on what is visible of them, one that came into it keeps its rows
     as segments.
     """
-    view = step.view
-    shared, streamed = view.execute(
-        "SELECT shared, streamed FROM timeline WHERE id = ?", (held.timeline_id,)
-    ).fetchone()
-    if not shared and bool(streamed) == bool(held.streamed):
-        return held
-    timeline_id = held.timeline_id
-    if shared:
-        timeline_id = timelines.copy(view, step.lsn, timeline_id)
+    if held.shared:
+        timeline_id = timelines.copy(step.view, step.lsn, held.timeline_id)
         _point_to(step, held, timeline_id)
-    if bool(streamed) != bool(held.streamed):
-        timelines.restate(view, timeline_id, streamed=held.streamed)
-        grown = timelines.size(view, timeline_id) - held.iov_count
-        count(step, held, grown)
-        held = replace(held, iov_count=held.iov_count + grown)
-    return replace(held, timeline_id=timeline_id)
+        held = replace(held, timeline_id=timeline_id, shared=False)
+    if held.segmented != held.streamed:
+        timelines.restate(step.view, held.timeline_id, streamed=held.streamed)
+        iovs = timelines.size(step.view, held.timeline_id)
+        count(step, held, iovs - held.iov_count)
+        held = replace(held, iov_count=iovs, segmented=held.streamed)
+    return held
 
 
 def count(step: Step, held: HeldList, grown: int) -> None:

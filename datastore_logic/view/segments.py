@@ -40,23 +40,18 @@ _STARTING_AT: Final = f"""
 SELECT {COLUMNS} FROM iov WHERE timeline_id = ? AND (start_major, start_minor) >= (?, ?)
 ORDER BY start_major, start_minor LIMIT 1
 """  # noqa: S608 - COLUMNS is a constant
-_NEXT_ORDINAL: Final = """
-SELECT coalesce(max(ordinal) + 1, 0) FROM segment WHERE timeline_id = ? AND lsn = ?
-"""
 
 
 def store(step: Step, timeline_id: int, rows: Iterable[Row], sample_ns: int = 0) -> int:
     """Keep rows in full, make them visible, and return how many they are."""
-    view = step.view
-    (first,) = view.execute(_NEXT_ORDINAL, (timeline_id, step.lsn)).fetchone()
-    ordinal = first
-    for ordinal, segment in enumerate(rows, first + 1):
-        kept = (timeline_id, step.lsn, ordinal - 1, *columns(segment))
-        view.execute(_INSERT_SEGMENT, kept)
+    view, kept = step.view, 0
+    for segment in rows:
+        view.execute(_INSERT_SEGMENT, (timeline_id, step.lsn, kept, *columns(segment)))
+        kept += 1
         near = _rows_near(view, timeline_id, segment.interval)
         seen = Row(_snapped(segment.interval, near, sample_ns), segment.payload)
         _change(step, timeline_id, timeline.insert(near, seen, TagState.UNLOCKED))
-    return int(ordinal - first)
+    return kept
 
 
 def _change(step: Step, timeline_id: int, changes: Sequence[Change]) -> None:

@@ -21,6 +21,13 @@ _ROW: Final = (
     "start_major, start_minor, end_major, end_minor, id, name, checksum, digest, size, revision"
 )
 _AT: Final = "timeline_id = ? AND start_major = ? AND start_minor = ?"
+_INSERT: Final = """
+INSERT INTO iov VALUES
+(?12, ?1, ?2, ?3, iif(?3 IS NULL, NULL, coalesce(?4, 0)), ?10, ?5, ?6, ?7, ?8, ?9, ?11)
+"""
+_TO_THE_PAST: Final = f"""
+INSERT INTO iov_past SELECT *, ? FROM iov WHERE {_AT} AND lsn < ?
+"""  # noqa: S608 - _AT is a constant
 _BIRTH: Final = "(SELECT time FROM birth WHERE first_id <= id ORDER BY first_id DESC LIMIT 1)"
 
 
@@ -112,6 +119,8 @@ class Writer:
 
     def detach(self, starts: Sequence[Pair]) -> int:
         """Take rows out, keep them as IOVs in no list, and return how many."""
+        if not starts:
+            return 0
         self._view.executemany(
             f"INSERT OR REPLACE INTO loose_iov SELECT id, {COLUMNS}, {_BIRTH}, ?"  # noqa: S608
             f" FROM iov WHERE {_AT}",
@@ -125,6 +134,8 @@ class Writer:
         Raises:
             BadEvent: one of them is not there.
         """
+        if not starts:
+            return 0
         places = [(self._id, *start) for start in starts]
         self._keep_past(places)
         done = self._view.executemany(f"DELETE FROM iov WHERE {_AT}", places)  # noqa: S608
@@ -137,6 +148,8 @@ class Writer:
         Raises:
             BadEvent: one of them is not there.
         """
+        if not ends:
+            return
         self._keep_past([(self._id, *start) for start, _ in ends])
         done = self._view.executemany(
             f"UPDATE iov SET end_major = ?, end_minor = ?, lsn = ? WHERE {_AT}",  # noqa: S608
@@ -146,13 +159,10 @@ class Writer:
 
     def attach(self, rows: Columns) -> int:
         """Put rows in, under the ids they have or new ones, and return how many."""
-        query = (
-            f"INSERT INTO iov VALUES ({self._id:d}, ?1, ?2, ?3,"  # noqa: S608 - numbers
-            " iif(?3 IS NULL, NULL, coalesce(?4, 0)),"
-            f" ?10, ?5, ?6, ?7, ?8, ?9, {self._lsn:d})"
-        )
-        told = zip(rows.tuples(), self._ids(rows), strict=True)
-        self._view.executemany(query, [(*columns, number) for columns, number in told])
+        numbered = zip(rows.tuples(), self._ids(rows), strict=True)
+        place = (self._lsn, self._id)
+        told = ((*columns, number, *place) for columns, number in numbered)
+        self._view.executemany(_INSERT, told)
         return len(rows)
 
     def _ids(self, rows: Columns) -> Iterable[int]:
@@ -165,14 +175,11 @@ class Writer:
 
     def _keep_past(self, places: list[tuple[int, int, int]]) -> None:
         """Keep rows as they were until this entry; what it made itself was never seen."""
-        self._view.executemany(
-            f"INSERT INTO iov_past SELECT *, {self._lsn:d} FROM iov"  # noqa: S608 - a number
-            f" WHERE {_AT} AND lsn < {self._lsn:d}",
-            places,
-        )
+        lsn = self._lsn
+        self._view.executemany(_TO_THE_PAST, [(lsn, *place, lsn) for place in places])
 
     def _refuse_unless_all(self, done: int, starts: Sequence[Pair], verb: str) -> None:
-        if starts and done != len(starts):
+        if done != len(starts):
             raise BadEvent(
                 f"LSN {self._lsn} {verb} {len(starts)} IOVs beginning at {starts[0]} and so on,"
                 f" of which only {done} are there"
