@@ -27,7 +27,11 @@ _FIELDS = frozenset({"type", "actor", "data", "keys", "expect", "idempotency_key
 _MOST_LINES, _LONGEST_WAIT = 10_000, 60
 _LONGEST_KEY = 500
 _SECONDS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6})?")
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+# Digits become 0, what a number may stand behind becomes a comma, all else x; so that a long number
+# is found many times faster than by an expression, and hardly ever in a name or checksum.
+_KINDS = dict.fromkeys(b"0123456789", b"0") | dict.fromkeys(b"[:,- \t\r\n", b",")
+_KIND_OF_BYTE = b"".join(_KINDS.get(byte, b"x") for byte in range(256))
+_LONG_NUMBER = b"," + 19 * b"0"
 
 
 @routes.post("/ledger")
@@ -97,7 +101,7 @@ def _entry_type(text: object) -> EntryType:
 def _data(data: object, body: bytes) -> bytes:
     if not isinstance(data, dict):
         raise Malformed("data is an object", field="data")
-    if _LONG_NUMBER.search(body):
+    if _LONG_NUMBER in body.translate(_KIND_OF_BYTE):
         _refuse_inexact(body)
     try:
         return orjson.dumps(data)

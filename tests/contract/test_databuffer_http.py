@@ -376,6 +376,8 @@ async def test_a_bad_question_is_refused(client, query, status):
         ({"data": None}, "data"),
         ({"data": {"n": 2**64}}, "data"),
         ({"data": {"n": -(2**63) - 1}}, "data"),
+        ({"data": {"n": [2**64, 1]}}, "data"),
+        ({"data": {"n": {"9" * 30: [1, 2**64]}}}, "data"),
         ({"data": {"n": 10**400}}, None),
         ({"keys": None}, "keys"),
         ({"keys": ["tag/X", "buffer/state"]}, "keys[1]"),
@@ -396,6 +398,15 @@ async def test_a_malformed_entry_names_its_field(client, change, field):
     status, answer = await post(client, ENTRY | change)
     assert (status, answer["code"], answer.get("field")) == (400, "malformed", field)
     assert (await (await client.get("/ledger/head")).json())["lsn"] == 0
+
+
+@pytest.mark.parametrize("value", [2**64 - 1, -(2**63), "9" * 40, "a:" + "9" * 40, 0.1 + 0.2])
+async def test_numbers_of_64_bits_and_any_digits_in_text_are_kept(client, value):
+    """What is long but exact is stored as it came."""
+    status, _ = await post(client, ENTRY | {"data": {"n": [value, {"m": value}]}})
+    assert status == 201
+    async with client.get("/ledger") as answer:
+        assert json.loads(await answer.read())["data"] == {"n": [value, {"m": value}]}
 
 
 @pytest.mark.parametrize("depth", [300, 1020, 3000])
