@@ -57,11 +57,10 @@ def streamed(tier: Tier, begin: Callable[[Snapshot], tuple[Pieces, int]]) -> Res
         response = wire.revalidated(None, snapshot, lsn)
         if response.status_code == 304:
             return response
-        sent = Response(_gathered(pieces), mimetype=wire.JSON)
         response.headers.remove("Content-Length")
-        sent.headers.extend(response.headers)
-        sent.call_on_close(held.pop_all().close)
-        return sent
+        whole = Response(_gathered(pieces), headers=response.headers)
+        whole.call_on_close(held.pop_all().close)
+        return whole
 
 
 def nested_tag(snapshot: Snapshot, tag: TagLine, ends: Ends) -> Pieces:
