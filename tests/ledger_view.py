@@ -41,13 +41,20 @@ class LedgerView:
         return self.append(event.type, event.data(), actor=actor, keys=keys)
 
     def append(
-        self, kind: str, data: dict[str, Any], *, actor: str = "alice", keys: Sequence[str] = ()
+        self,
+        kind: str,
+        data: dict[str, Any],
+        *,
+        actor: str = "alice",
+        keys: Sequence[str] = (),
+        key: str | None = None,
     ) -> int:
         """Append an entry, apply it, and return its LSN."""
         lsn = len(self.lines) + 1
         previous = hashlib.sha256(self.lines[-1]).hexdigest() if self.lines else NO_HASH
         entry = {"lsn": lsn, "time": f"2026-11-20T23:{lsn // 60:02}:{lsn % 60:02}.000000Z"}
         entry |= {"actor": actor, "type": kind, "data": data, "keys": list(keys), "prev": previous}
+        entry |= {"idempotency_key": key} if key else {}
         self.follow([orjson.dumps(entry)])
         return lsn
 

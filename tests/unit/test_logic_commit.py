@@ -143,9 +143,9 @@ def test_the_same_payload_again_changes_nothing(buffer, ask):
 
 def test_freezing_again_answers_the_same(buffer, ask):
     """A retried freeze is harmless."""
-    first = ask.post("/api/v1/global-tags/X/freeze", json={"user": "alice", "reason": "O4"})
-    again = ask.post("/api/v1/global-tags/X/freeze", data=b"")
-    assert first.json == again.json
+    first = ask.post("/api/v1/global-tags/X/freeze", json={"user": "alice", "reason": "O4"}).json
+    again = ask.post("/api/v1/global-tags/X/freeze", data=b"").json
+    assert {**first, "report": None} == {**again, "report": None}
     assert types(buffer) == ["tag.created", "tag.frozen"]
 
 
