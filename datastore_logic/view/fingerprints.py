@@ -1,7 +1,7 @@
-"""The fingerprint of all a tag now holds, computed as SQLite reads its rows.
+"""The fingerprint of all a tag now holds, computed from the columns of the view.
 
-The lines are those of domain/fingerprint.py, which says what they are: a tag may have millions of
-rows, so SQLite writes them, and no object is made of any.
+The lines are those of domain/fingerprint.py, which says what they are. A tag may have millions of
+rows: they come in order, and each is written as it comes, without an object made of it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 from datastore_logic.domain import fingerprint
 
 if TYPE_CHECKING:
     import sqlite3
 
-_LINE: Final = (
-    "'[' || start_major || ',' || start_minor || ',' || coalesce(end_major, 'null') || ','"
-    " || coalesce(end_minor, 'null') || ',' || json_quote(name) || ',' || json_quote(checksum)"
-    " || ',' || json_quote(digest) || ']' || char(10)"
-)
+_LINE: Final = "start_major, start_minor, end_major, end_minor, name, checksum, digest"
 _DISJOINT: Final = "start_major, start_minor"
 _ANY: Final = (
     "start_major, start_minor, end_major NULLS LAST, end_minor NULLS LAST, name,"
     " checksum NULLS LAST, digest NULLS LAST"
 )
 _CHUNK: Final = 1000
+_NEWLINE: Final = orjson.OPT_APPEND_NEWLINE
 
 
 def tag_fingerprint(connection: sqlite3.Connection, tag_id: int) -> str:
@@ -48,11 +47,11 @@ def timeline_fingerprint(
 ) -> str:
     """Return the fingerprint of a timeline's rows, or of its segments."""
     table, order = ("segment", _ANY) if streamed else ("iov", _DISJOINT)
-    lines = connection.execute(
+    rows = connection.execute(
         f"SELECT {_LINE} FROM {table} WHERE timeline_id = ? ORDER BY {order}",  # noqa: S608
         (timeline_id,),
     )
     total = hashlib.sha256()
-    while chunk := lines.fetchmany(_CHUNK):
-        total.update("".join([line for (line,) in chunk]).encode())
+    while chunk := rows.fetchmany(_CHUNK):
+        total.update(b"".join([orjson.dumps(row, option=_NEWLINE) for row in chunk]))
     return total.hexdigest()

@@ -182,8 +182,8 @@ def test_one_entry_is_one_act_however_many_lists(view):
 
 
 def test_the_fingerprint_is_the_domain_s_whatever_the_text(view):
-    """SQLite writes the same lines as Python: quotes, controls, letters beyond ASCII, nulls."""
-    texts = ['"\\/', "\n\t\r\b\f\x01\x1f\x7f", "βeta 🎉", "'", "", "\u2028"]
+    """Quotes, controls, letters beyond ASCII and nulls stand in its lines as Python writes them."""
+    texts = ['"\\/', *map(chr, range(1, 32)), "\x7f", "βeta 🎉", "'", "", "\u2028"]
     rows = [
         Row(
             Interval(Moment(at, 2**63 - 1), Moment(at + 1) if at % 2 else Moment(at + 1, 7)),
