@@ -55,23 +55,24 @@ class Loaded:
         return self.shape.total / self.seconds
 
 
-def legacy(bench: Bench, standing_: Standing, tag: str, clients: int = CLIENTS) -> Loaded:
+def legacy(bench: Bench, at: Standing, tag: str, clients: int = CLIENTS) -> Loaded:
     """Load a new tag through `bulk_piov`, list by list."""
-    with Caller(standing_.tier) as caller:
-        standing.make_tag(caller, tag)
-        lists = standing.make_lists(caller, standing_.shape, tag)
-    file = standing_.folder / f"{tag}.bodies"
-    sent = bench.generator.call(bodies.legacy, file, standing_.shape, lists)
-    return _load(bench, standing_, sent, "bulk_piov", clients)
+    file, lists = at.folder / f"{tag}.bodies", _prepared(at, tag)
+    sent = bench.generator.call(bodies.legacy, file, at.shape, lists)
+    return _load(bench, at, sent, "bulk_piov", clients)
 
 
-def v1(bench: Bench, standing_: Standing, tag: str, clients: int = CLIENTS) -> Loaded:
-    """Load a new tag through our own API, which makes its lists."""
-    with Caller(standing_.tier) as caller:
+def v1(bench: Bench, at: Standing, tag: str, clients: int = CLIENTS) -> Loaded:
+    """Load a new tag through our own API."""
+    file, _ = at.folder / f"{tag}.bodies", _prepared(at, tag)
+    sent = bench.generator.call(bodies.v1, file, at.shape, tag)
+    return _load(bench, at, sent, "/api/v1", clients)
+
+
+def _prepared(at: Standing, tag: str) -> tuple[str, ...]:
+    with Caller(at.tier) as caller:
         standing.make_tag(caller, tag)
-    file = standing_.folder / f"{tag}.bodies"
-    sent = bench.generator.call(bodies.v1, file, standing_.shape, tag)
-    return _load(bench, standing_, sent, "/api/v1", clients)
+        return standing.make_lists(caller, at.shape, tag)
 
 
 def _load(bench: Bench, at: Standing, sent: Bodies, by: str, clients: int) -> Loaded:
