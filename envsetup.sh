@@ -90,6 +90,8 @@
 : "${BUFFER_TIMEOUT:=30}"; export BUFFER_TIMEOUT
 # Seconds that a reader's X-Min-LSN may wait for the view.
 : "${VIEW_WAIT:=5}"; export VIEW_WAIT
+# Bytes of the disk beside the view for slices, which answer for large, quiet tags; 0 for none.
+: "${SLICES_BYTES:=4294967296}"; export SLICES_BYTES
 # Whether nopayloaddb's clients mean ends of IOVs as exclusive (continuous) or inclusive (discrete).
 : "${CDB_IOV_MODE:=continuous}"; export CDB_IOV_MODE
 

@@ -12,7 +12,10 @@ from datastore_logic.services.tier import Tier
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.database import Database
 from datastore_logic.view.follower import Follower
+from datastore_logic.view.prepared import Prepared
 from datastore_logic.view.replica import Replica
+from datastore_logic.view.slice_files import SliceFiles
+from datastore_logic.view.slicer import Slicer
 from datastore_logic.web import cdb_rest, health, middleware, pages, stream, v1
 from datastore_logic.web.metrics import Metrics
 
@@ -26,7 +29,7 @@ TIER = "condstore.tier"
 def create_app(config: Config | None = None, buffer: BufferClient | None = None) -> Flask:
     """Return the WSGI application; without a configuration, that of the environment."""
     config = config or Config.from_environ(os.environ)
-    database = Database(config.view_path, config.stream_tag)
+    database = Database(config.view_path, config.stream_tag, _prepared(config))
     buffer = buffer or BufferClient(config)
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
@@ -48,3 +51,12 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app.extensions[TIER] = tier
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
     return app
+
+
+def _prepared(config: Config) -> Prepared:
+    """Return what a process keeps to answer faster; without SLICES_BYTES only in memory."""
+    if not config.slices_bytes:
+        return Prepared()
+    folder, most = config.slices_path, config.slices_bytes
+    slicer = Slicer(config.view_path, config.stream_tag, folder, most)
+    return Prepared(SliceFiles(folder, most), slicer.ask)

@@ -71,6 +71,7 @@ class Config:
     view_wait: float = 5.0
     shutdown_grace: int = 20
     iov_mode: IovMode = IovMode.CONTINUOUS
+    slices_bytes: int = 4_294_967_296
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
@@ -96,6 +97,7 @@ class Config:
             view_wait=_seconds(environ, "VIEW_WAIT", default.view_wait),
             shutdown_grace=_integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
             iov_mode=_iov_mode(environ, "CDB_IOV_MODE", default.iov_mode),
+            slices_bytes=_integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),
         )
 
     @property
@@ -107,6 +109,11 @@ class Config:
     def acknowledged_path(self) -> Path:
         """Where the workers of one pod share which LSNs they have told callers of."""
         return self.view_path.with_name(f"{self.view_path.name}.acknowledged")
+
+    @property
+    def slices_path(self) -> Path:
+        """The folder of what is derived from the view to answer large tags faster."""
+        return self.view_path.with_name(f"{self.view_path.name}.slices")
 
 
 def _integer(

@@ -13,7 +13,9 @@ from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.events import (
     ListChange,
     TagChanged,
+    TagCloned,
     TagCreated,
+    TagDeleted,
     TagFrozen,
     TimelinesChanged,
 )
@@ -97,6 +99,7 @@ def check(found: Standing, content: dict[str, list[Row]], moment: Pair) -> None:
 class Ledgered:
     """A view of a databuffer in memory, written to by ledger entries."""
 
+    path: Path
     buffer: FakeBuffer
     database: Database
     replica: Replica
@@ -128,6 +131,14 @@ class Ledgered:
         """Let a frozen tag change again."""
         return self._write(TagChanged(TagName(tag), TagState.UNLOCKED, "a reason"))
 
+    def clone(self, tag: str, clone: str) -> int:
+        """Make another tag of the same rows."""
+        return self._write(TagCloned(TagName(tag), TagName(clone)))
+
+    def delete(self, tag: str) -> int:
+        """Delete a tag."""
+        return self._write(TagDeleted(TagName(tag)))
+
     def _write(self, event) -> int:
         lsn = self.buffer.write(event.type, event.data())
         assert self.replica.pull().applied_lsn == lsn
@@ -135,12 +146,13 @@ class Ledgered:
 
 
 @contextmanager
-def ledgered(folder: Path, *derived) -> Iterator[Ledgered]:
+def ledgered(folder: Path) -> Iterator[Ledgered]:
     """Make an empty view in a folder."""
     buffer = FakeBuffer()
-    database = Database(folder / "view.sqlite", "stream", *derived)
+    path = folder / "view.sqlite"
+    database = Database(path, "stream")
     replica = Replica(database, buffer, TagName("stream"), Acknowledged(folder / "acknowledged"))
-    yield Ledgered(buffer, database, replica)
+    yield Ledgered(path, buffer, database, replica)
     database.close()
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from datastore_logic.view.prepared import Prepared
+
 SCHEMA_VERSION: Final = 5
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 NO_HASH: Final = "0" * 64
@@ -57,10 +59,14 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One consistent state: a connection in a read transaction, and where it stands."""
+    """One consistent state: a connection in a read transaction, and where it stands.
+
+    `prepared` is what the process keeps to answer faster, from whichever state.
+    """
 
     connection: sqlite3.Connection
     position: Position
+    prepared: Prepared | None = None
 
     @property
     def lsn(self) -> int:
@@ -80,8 +86,9 @@ class Snapshot:
 class Database:
     """The view at one path. Constructing it touches no disk."""
 
-    def __init__(self, path: Path, stream_tag: str) -> None:
+    def __init__(self, path: Path, stream_tag: str, prepared: Prepared | None = None) -> None:
         self._path = path
+        self._prepared = prepared
         self._stream_tag = stream_tag
         self._local = threading.local()
         self._apply_lock = threading.Lock()
@@ -106,7 +113,7 @@ class Database:
         connection = opened.connection
         try:
             connection.execute("BEGIN")
-            yield Snapshot(connection, read_position(connection))
+            yield Snapshot(connection, read_position(connection), self._prepared)
         except sqlite3.DatabaseError as reason:
             self._forsake_if_damaged(opened, reason)
             raise

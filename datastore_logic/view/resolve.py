@@ -55,7 +55,11 @@ def resolve(
     Raises:
         NotFound: no such tag, or it has no list of the type `only`.
     """
-    content = find_content(snapshot, ref, only)
-    found = look_up(snapshot.connection, content, moment)
+    if snapshot.prepared is not None and only is None and ref.lsn is None:
+        content, found = snapshot.prepared.standing(snapshot, ref, moment)
+    else:
+        content = find_content(snapshot, ref, only)
+        found = look_up(snapshot.connection, content, moment)
+    lsn = snapshot.lsn if ref.fingerprint is None and ref.lsn is None else content.lsn
     payloads = tuple(map(Held._make, found.rows))
-    return Resolution(ref, content.tag, content.lsn, moment, found.holds, payloads, found.gaps)
+    return Resolution(ref, content.tag, lsn, moment, found.holds, payloads, found.gaps)

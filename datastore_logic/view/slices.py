@@ -51,11 +51,10 @@ class Damaged(Exception):
 def changes(number: int, payload_type: str, rows: Iterable[Sequence[Any]]) -> Iterator[Change]:
     """Yield the changes of the payload type of this number.
 
-    `rows` are (start_major, start_minor, end_major, end_minor, name, checksum, digest, size,
-    revision), disjoint and in order; ends of None are open.
+    `rows` are the IOV_COLUMNS of a timeline in order; ends of None are open.
     """
     ended: tuple[int, int] | None = None
-    for start_major, start_minor, end_major, end_minor, *payload in rows:
+    for _, start_major, start_minor, end_major, end_minor, *payload, _ in rows:
         if ended is not None and ended != (start_major, start_minor):
             yield *ended, number, b""
         name, checksum, digest, size, revision = payload

@@ -15,7 +15,7 @@ from datastore_logic.view.slices import Damaged, Slices
 def columns(rows):
     """Return rows as the view has them."""
     for start, end, name in rows:
-        yield (*start, *(end or (None, None)), name, "sum", None, 7, None)
+        yield (0, *start, *(end or (None, None)), name, "sum", None, 7, None, 1)
 
 
 def packed(timelines_of, about=""):

@@ -1,0 +1,152 @@
+"""What this process has been asked about, so that the next answer costs less.
+
+SQLite answers first. A content that is asked about again and does not change gets slices: a small
+one here in memory, a large one from a file, which another process is asked to make. What was
+found out about a name is forgotten as soon as its tag is touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.view.contents import find_content
+from datastore_logic.view.editions import edition, slices_of
+from datastore_logic.view.iovs import rows_between
+from datastore_logic.view.slices import Damaged, Slices
+from datastore_logic.view.standing import look_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from datastore_logic.domain.moment import Moment
+    from datastore_logic.domain.tags import TagRef
+    from datastore_logic.view.contents import Content
+    from datastore_logic.view.database import Snapshot
+    from datastore_logic.view.slice_files import SliceFiles
+    from datastore_logic.view.standing import Standing
+
+    Ask = Callable[[TagRef, str], None]
+    """Have slices made of the edition that a reference names."""
+
+REMEMBERED: Final = 64
+"""References that are remembered; each may hold the slices of a small content."""
+
+SMALL: Final = 4096
+"""IOVs of a content whose slices are kept in memory; to make them takes some milliseconds."""
+
+WORTH_MEMORY: Final = 16
+WORTH_A_FILE: Final = 5000
+"""For so many IOVs it must have been asked once, until slices of them are worth their making."""
+
+LOOK_AGAIN: Final = 1.0
+"""Seconds until it is looked for a file again."""
+
+NOTE_USE: Final = 1000
+"""Answers from a file until it is noted again that the file is in use."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """A reference: what it named while `mark` was the same, and what there is to answer from."""
+
+    ref: TagRef
+    mark: tuple[object, ...]
+    content: Content
+    rows: int
+    asked: int = 0
+    edition: str = ""
+    slices: Slices | None = None
+    look_at: float = 0.0
+
+
+class Prepared:
+    """The contents that one process knows; any number of threads may ask.
+
+    Without `files` only small contents get slices; without `ask` nobody is asked to make files.
+    """
+
+    def __init__(self, files: SliceFiles | None = None, ask: Ask | None = None) -> None:
+        self._files = files
+        self._ask = ask
+        self._known: dict[TagRef, _Known] = {}
+        self._lock = Lock()
+
+    def standing(self, snapshot: Snapshot, ref: TagRef, moment: Moment) -> tuple[Content, Standing]:
+        """Return what a reference names, and what stands there at a moment.
+
+        Not for TAG@<lsn>. The content's `lsn` is of when it was first looked at.
+
+        Raises:
+            NotFound: no such tag, or it never had that fingerprint.
+        """
+        known = self._recalled(snapshot, ref)
+        slices = known.slices or self._slices(snapshot, known)
+        if slices is not None:
+            try:
+                return known.content, slices.at(moment)
+            except Damaged as reason:
+                self._forsake(known, reason)
+        return known.content, look_up(snapshot.connection, known.content, moment)
+
+    def _recalled(self, snapshot: Snapshot, ref: TagRef) -> _Known:
+        """Return what is known of a reference; find it out, unless nothing has touched the tag."""
+        mark = _mark(snapshot, ref)
+        known = self._known.get(ref)
+        if known is None or known.mark != mark:
+            content = find_content(snapshot, ref)
+            rows = sum(held.iov_count or 0 for held in content.lists)
+            known = _Known(ref, mark, content, rows)
+        known.asked += 1
+        with self._lock:
+            self._known.pop(ref, None)
+            self._known[ref] = known  # the last one to be forgotten
+            if len(self._known) > REMEMBERED:
+                del self._known[next(iter(self._known))]
+        if self._files is not None and known.edition and known.asked % NOTE_USE == 0:
+            self._files.note_use(known.edition)
+        return known
+
+    def _slices(self, snapshot: Snapshot, known: _Known) -> Slices | None:
+        """Return slices if there are any by now."""
+        if known.rows > SMALL:
+            return self._from_file(snapshot, known)
+        if known.asked > 1 and known.rows <= known.asked * WORTH_MEMORY and known.content.lists:
+            known.slices = _in_memory(snapshot, known.content)
+        return known.slices
+
+    def _from_file(self, snapshot: Snapshot, known: _Known) -> Slices | None:
+        now = monotonic()
+        if self._files is None or now < known.look_at:
+            return None
+        known.look_at = now + LOOK_AGAIN
+        known.edition = known.edition or edition(snapshot, known.content)
+        known.slices = self._files.open(known.edition)
+        if known.slices is None and known.rows <= known.asked * WORTH_A_FILE and self._ask:
+            self._ask(known.ref, known.edition)
+        return known.slices
+
+    def _forsake(self, known: _Known, reason: Damaged) -> None:
+        log.error("the slices of %s are of no use: %s", known.ref, reason)
+        known.slices = None
+        if self._files is not None and known.edition:
+            self._files.delete(known.edition)
+
+
+def _mark(snapshot: Snapshot, ref: TagRef) -> tuple[object, ...]:
+    """Return what stays the same for as long as the reference names the same rows."""
+    ledger = snapshot.position.ledger
+    if ref.fingerprint is not None:
+        return (ledger,)
+    query = "SELECT id, lsn FROM global_tag WHERE name = ?"
+    return ledger, snapshot.connection.execute(query, (ref.name,)).fetchone()
+
+
+def _in_memory(snapshot: Snapshot, content: Content) -> Slices:
+    made = b"".join(slices_of(content, "", lambda held: rows_between(snapshot, held, None, None)))
+    return Slices(lambda at, length: made[at : at + length], len(made))
