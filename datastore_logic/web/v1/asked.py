@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ PAGE: Final = 1000
 LOOK: Final = ("read_bytes", "template")
 MAX_SEARCH: Final = 200
 MAX_LSN_DIGITS: Final = 18
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def ref(text: str, as_of: str | None = "as_of") -> TagRef:
@@ -95,8 +97,8 @@ def limit(most: int = PAGE) -> int:
 def words(name: str) -> str:
     """Return a query parameter to search by or to go on after, "" without one."""
     told = request.args.get(name, "")
-    if len(told) > MAX_SEARCH or (told and not told.isprintable()):
-        raise BadRequest(f"{name}: must be at most 200 printable characters", field=name)
+    if len(told) > MAX_SEARCH:
+        raise BadRequest(f"{name}: must be at most {MAX_SEARCH} characters", field=name)
     return told
 
 
@@ -135,8 +137,13 @@ def asking(user: str | None = None) -> Asking:
     """Return who asks, as far as they say (nothing is proven yet), and under which key."""
     told = user or request.args.get("user", "anonymous")
     if not (0 < len(told) <= wire.MAX_USER and told.isprintable()):
-        raise BadRequest("user: must be 1 to 200 printable characters", field="user")
+        raise BadRequest(f"user: must be 1 to {wire.MAX_USER} printable characters", field="user")
     return Asking(told, wire.idempotency_key())
+
+
+def plain(told: object, most: int) -> bool:
+    """Return whether it is text of 1 to `most` characters without control characters."""
+    return isinstance(told, str) and 0 < len(told) <= most and not _CONTROL.search(told)
 
 
 def body(*known: str, needed: bool = True, most: int = wire.MAX_JSON_BYTES) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def _row(told: dict[str, Any], where: str) -> tuple[Any, ...]:
     if digest is not None:
         digest = wire.parsed(Digest.parse, digest, f"{where}.digest")
     name = digest if told.get("name") is None else told["name"]
-    if not (isinstance(name, str) and 0 < len(name) <= wire.MAX_NAME and name.isprintable()):
-        words = f"must be 1 to {wire.MAX_NAME} printable characters where there is no digest"
+    if not asked.plain(name, wire.MAX_NAME):
+        words = f"must be 1 to {wire.MAX_NAME} characters, no control character, or have a digest"
         raise BadRequest(f"{where}.name: {words}", field=f"{where}.name")
     checksum = told.get("checksum")
     if checksum is not None and not (isinstance(checksum, str) and len(checksum) <= wire.MAX_NAME):

@@ -49,6 +49,6 @@ def payload(tier: Tier, hexdigits: str) -> Response:
 
 
 ROUTES: Final = (
-    Route("POST", "/payloads", store_payload, ("user",)),
+    Route("POST", "/payloads", store_payload),
     Route("GET", "/payloads/sha256/<hexdigits>", payload),
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.contents import Content, ContentList
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.lists import ListRow
-    from datastore_logic.view.resolve import Resolution
+    from datastore_logic.view.resolve import Held, Resolution
     from datastore_logic.view.tags import TagRow
 
 SHELF: Final = "/api/v1/payloads/sha256/"
@@ -99,24 +99,9 @@ def resolution(found: Resolution) -> dict[str, Any]:
         "moment": found.moment.wire(),
         "since": found.holds.start.wire(),
         "until": found.holds.end and found.holds.end.wire(),
-        "payloads": [
-            {
-                "payload_type": kind,
-                "name": name,
-                "checksum": checksum,
-                "digest": digest,
-                "size": size,
-                "revision": revision,
-                "start": (major, minor),
-                "end": None if end_major is None else (end_major, end_minor),
-                "href": digest and SHELF + digest[_DIGITS:],
-            }
-            for (
-                kind, name, checksum, size, major, minor, end_major, end_minor, revision, digest
-            ) in map(_flat, found.payloads)
-        ],
+        "payloads": [_payload(held) for held in found.payloads],
         "gaps": found.gaps,
-    }  # fmt: skip
+    }
 
 
 def iov(columns: tuple[Any, ...]) -> dict[str, Any]:
@@ -158,6 +143,22 @@ def href(digest: str) -> str:
     return SHELF + digest[_DIGITS:]
 
 
+def _payload(held: Held) -> dict[str, Any]:
+    payload_type, name, checksum, size, major, minor, *rest = held
+    end_major, end_minor, revision, digest = rest
+    return {
+        "payload_type": payload_type,
+        "name": name,
+        "checksum": checksum,
+        "digest": digest,
+        "size": size,
+        "revision": revision,
+        "start": (major, minor),
+        "end": None if end_major is None else (end_major, end_minor),
+        "href": digest and SHELF + digest[_DIGITS:],
+    }
+
+
 def _held(snapshot: Snapshot, held: ContentList, as_of: int | None) -> dict[str, Any]:
     begin, end = extent(snapshot, held.timeline_id, as_of)
     return {
@@ -167,14 +168,3 @@ def _held(snapshot: Snapshot, held: ContentList, as_of: int | None) -> dict[str,
         "begin": begin,
         "end": end,
     }
-
-
-def _flat(held: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(held) != 2:
-        return held
-    kind, row = held
-    p, i = row.payload, row.interval
-    end = (None, None) if i.end is None else (i.end.major, i.end.minor)
-    return (
-        kind, p.name, p.checksum, p.size, i.start.major, i.start.minor, *end, p.revision, p.digest
-    )  # fmt: skip

@@ -90,7 +90,7 @@ def unlock(tier: Tier, tag: str) -> Response:
 def unfreeze(tier: Tier, tag: str) -> Response:
     """Open a frozen tag again, for a reason."""
     name, told = TagName.parse(tag), asked.body("reason")
-    reason = wire.text(told, "reason")
+    reason = wire.text(told, "reason").strip()
     done = tags.unfreeze_tag(tier, name, reason=reason, asking=asked.asking())
     return _state(tier, name, done)
 
