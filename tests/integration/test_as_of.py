@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from logic_pair import Pair
 
-ACTS = 300
+ACTS = 200
+DIFFS = 200
 TAGS = ("ALPHA", "BETA", "GAMMA", "DELTA")
 TYPES = ("Beam", "Align")
 SPAN = 24
@@ -214,25 +215,70 @@ ACTIONS = (
 )
 
 
-@pytest.mark.parametrize("seed", [20261120, 3])
-def test_every_lsn_answers_for_ever_what_was_answered_then(tmp_path, seed):
+@pytest.fixture(scope="module", params=[20261120, 3])
+def librarian(request, tmp_path_factory):
+    """Somebody who has done a lot, and has asked for what was after each act."""
+    with pair(tmp_path_factory.mktemp("as_of"), MAX_SIZE="1") as both:
+        made = Librarian(both, seeded(request.param))
+        for _ in range(ACTS):
+            made.act()
+            made.keep()
+            made.compare(both.logic.url, *made.chance.choice(list(made.kept)))
+        assert made.done.keys() >= set(ACTIONS), made.done
+        yield made
+        assert "Traceback" not in both.logic.log.read_text()
+
+
+def test_every_lsn_answers_for_ever_what_was_answered_then(librarian, tmp_path):
     """After many acts of all kinds, also on a replica whose view was just built.
 
     So does TAG@<fingerprint> of all that ever was frozen.
     """
-    with pair(tmp_path, MAX_SIZE="1") as both:
-        librarian = Librarian(both, seeded(seed))
-        for _ in range(ACTS):
-            librarian.act()
-            librarian.keep()
-            librarian.compare(both.logic.url, *librarian.chance.choice(list(librarian.kept)))
-        assert librarian.done.keys() >= set(ACTIONS), librarian.done
-        with logic(both.buffer.url, tmp_path, name="anew") as anew:
-            eventually(lambda: both.http.request("GET", f"{anew.url}/readyz").status == 200)
-            for url in (both.logic.url, anew.url):
-                for lsn, name in librarian.kept:
-                    librarian.compare(url, lsn, name)
-                for ref, answers in librarian.frozen.items():
-                    assert held(asked(url, both, ref, 0)) == answers, ref
-            assert anew.stop() == 0
-        assert "Traceback" not in both.logic.log.read_text()
+    both = librarian.both
+    with logic(both.buffer.url, tmp_path, name="anew") as anew:
+        eventually(lambda: both.http.request("GET", f"{anew.url}/readyz").status == 200)
+        for url in (both.logic.url, anew.url):
+            for lsn, name in librarian.kept:
+                librarian.compare(url, lsn, name)
+            for ref, answers in librarian.frozen.items():
+                assert held(asked(url, both, ref, 0)) == answers, ref
+        assert anew.stop() == 0
+        assert "Traceback" not in anew.log.read_text()
+
+
+def test_a_diff_says_at_each_moment_what_changed(librarian):
+    """Between any two states of any two tags: what one answered there, and what the other did."""
+    known = [(f"{name}@{lsn}", kept[1]) for (lsn, name), kept in librarian.kept.items() if kept]
+    for _ in range(DIFFS):
+        (old, before), (new, after) = librarian.chance.sample(known, 2)
+        found = librarian.both.get(f"/api/v1/global-tags/{old}/diff?to={new}")
+        assert found["complete"]
+        for moment, one, other in zip(MOMENTS, payloads(before), payloads(after), strict=True):
+            changed = {kind for kind in TYPES if one.get(kind) != other.get(kind)}
+            here = [change for change in found["changes"] if covers(change, moment)]
+            assert {change["payload_type"] for change in here} == changed, (old, new, moment)
+            assert len(here) == len(changed)
+            for change in here:
+                was, now = (change[side] and told(change[side]) for side in ("from", "to"))
+                kind = change["payload_type"]
+                assert (was, now) == (one.get(kind), other.get(kind)), (old, new, moment)
+            reprocessed = any(covers(interval, moment) for interval in found["reprocess"])
+            assert reprocessed == bool(changed), (old, new, moment)
+
+
+def payloads(answers):
+    """Return what held of each type at each of the moments."""
+    return [
+        {payload["payload_type"]: told(payload) for payload in one["payloads"]}
+        for one in answers["resolutions"]
+    ]
+
+
+def told(payload):
+    """Return by what payloads are the same."""
+    return payload["name"], payload["checksum"], payload["digest"]
+
+
+def covers(interval, moment):
+    """Whether a moment lies in an interval."""
+    return interval["start"] <= moment and (interval["end"] is None or moment < interval["end"])
