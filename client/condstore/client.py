@@ -93,8 +93,17 @@ class Client:
         return results.parse(results.readiness, json_of(response), self.url)
 
     def tags(self) -> tuple[results.Tag, ...]:
-        """Return all global tags."""
-        return results.parse(results.tags, self._read("/api/v1/global-tags"), self.url)
+        """Return all global tags by name, however many pages they fill."""
+        found: list[results.Tag] = []
+        after: str | None = ""
+        while after is not None:
+            answer = self._read("/api/v1/global-tags", {"after": after} if after else {})
+            page = results.parse(results.tag_page, answer, self.url)
+            if page.next is not None and page.next <= after:
+                raise UnexpectedAnswer(f"{self.url} lists the tags after {after!r} again and again")
+            found += page.tags
+            after = page.next
+        return tuple(found)
 
     def tag(self, name: str) -> results.TagContent:
         """Return one global tag and its payload lists."""

@@ -89,9 +89,17 @@ class Tag:
     name: str
     state: str
     fingerprint: str | None
-    payload_lists: int
-    payload_iovs: int
+    payload_list_count: int
+    payload_iov_count: int
     lsn: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagPage:
+    """Some of the global tags, by name; the others come after `next`, None at the end."""
+
+    tags: tuple[Tag, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,20 +204,17 @@ def tag(row: Mapping[str, Json]) -> Tag:
         name=str(row["name"]),
         state=str(row["state"]),
         fingerprint=_optional(str, row.get("fingerprint")),
-        payload_lists=_count(row["payload_lists"]),
-        payload_iovs=int(row["payload_iovs"]),
+        payload_list_count=int(row["payload_list_count"]),
+        payload_iov_count=int(row["payload_iov_count"]),
         lsn=int(row["lsn"]),
     )
 
 
-def _count(lists: Json) -> int:
-    """In the list of tags a number; in a tag's own page the lists themselves."""
-    return len(lists) if isinstance(lists, list) else int(lists)
-
-
-def tags(answer: Json) -> tuple[Tag, ...]:
-    """Read the list of tags."""
-    return tuple(tag(row) for row in answer["global_tags"])
+def tag_page(answer: Json) -> TagPage:
+    """Read a page of the list of tags."""
+    return TagPage(
+        tuple(tag(row) for row in answer["global_tags"]), _optional(str, answer.get("next"))
+    )
 
 
 def tag_content(answer: Json) -> TagContent:

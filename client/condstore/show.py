@@ -69,8 +69,8 @@ def tag_table(tags: tuple[Tag, ...]) -> list[str]:
         (
             tag.name,
             tag.state,
-            str(tag.payload_lists),
-            str(tag.payload_iovs),
+            str(tag.payload_list_count),
+            str(tag.payload_iov_count),
             (tag.fingerprint or "-")[:12],
         )
         for tag in tags

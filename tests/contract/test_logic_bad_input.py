@@ -179,4 +179,4 @@ def test_a_key_that_comes_back_with_another_payload_is_no_success(both):
         url = f"/stream?tag=keyed&type=T&{query}"
         refused = both.post(url, body, Idempotency_Key="k9")
         assert (refused.status, refused.json()["code"]) == (409, "idempotency_key_reused")
-    assert both.get("/api/v1/global-tags/keyed")["payload_iovs"] == 1
+    assert both.get("/api/v1/global-tags/keyed")["payload_iov_count"] == 1

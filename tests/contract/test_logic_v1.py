@@ -30,7 +30,8 @@ def test_freezing_is_for_ever_and_answers_the_same_again(both):
     both.post("/api/v1/global-tags", '{"name":"cold"}')
     both.post("/stream?tag=cold&type=Beam&major=5&name=b%22%C3%A9", b"beam")
     frozen = both.post("/api/v1/global-tags/cold/freeze", '{"user":"alice","reason":"O4"}')
-    assert frozen.json() == both.post("/api/v1/global-tags/cold/freeze").json()
+    again = both.post("/api/v1/global-tags/cold/freeze").json()
+    assert frozen.json() | {"report": None} == again | {"report": None}
     digest = f"sha256:{hashlib.sha256(b'beam').hexdigest()}"
     row = json.dumps(
         [5, 0, None, None, 'b"é', None, digest], separators=(",", ":"), ensure_ascii=False
@@ -74,7 +75,7 @@ def test_a_fingerprint_names_frozen_content_for_ever(both):
 
 @pytest.mark.parametrize(
     ("name", "status"),
-    [(f"stream@{'0' * 64}", 404), (f"made@{'0' * 64}", 404), ("stream@12", 400), ("a@b@c", 400)],
+    [(f"stream@{'0' * 64}", 404), (f"made@{'0' * 64}", 404), ("stream@-1", 400), ("a@b@c", 400)],
 )
 def test_no_other_content_answers_to_a_fingerprint(both, name, status):
     """Unknown is 404, what is no fingerprint 400."""

@@ -80,7 +80,8 @@ def test_streaming_and_freezing_again_changes_nothing(condstore, frozen):
     assert told["buffer"]["files"] == 165
     assert told["buffer"]["state"] == "FROZEN"
     (tag,) = told["tags"]
-    assert (tag["name"], tag["payload_lists"], tag["payload_iovs"]) == ("stream", 3, 165)
+    assert tag["name"] == "stream"
+    assert (tag["payload_list_count"], tag["payload_iov_count"]) == (3, 165)
     assert tag["fingerprint"] == frozen
     assert condstore.json("stream", str(DEMO))["segments"] == 165
 
@@ -239,4 +240,4 @@ def test_the_server_comes_back_while_a_file_is_streamed(tmp_path):
         assert process.returncode == 0, err
         assert json.loads(out)["segments"] == 165
         assert client.buffer().files == 165
-        assert client.tag("stream").tag.payload_iovs == 165
+        assert client.tag("stream").tag.payload_iov_count == 165

@@ -200,12 +200,34 @@ def test_an_answer_made_to_break_a_client_is_an_unexpected_answer(server, body):
 
 def test_values_are_of_their_kind_whatever_was_sent(server):
     """What is shown as text is text, and a ledger position has at most 19 digits."""
-    row = {"name": "a", "state": "b", "fingerprint": 5, "payload_lists": 1, "payload_iovs": 1}
-    told = {"global_tags": [row | {"lsn": 1}]}
+    told = {"global_tags": [row("a") | {"fingerprint": 5}]}
     server.will((200, {"X-Ledger-LSN": "9" * 5000}, told))
     one = client(server)
     assert one.tags()[0].fingerprint == "5"
     assert one.lsn == 0
+
+
+def row(name):
+    """Return a tag as the server lists it."""
+    counts = {"payload_list_count": 1, "payload_iov_count": 1}
+    return {"name": name, "state": "locked", "fingerprint": None, "lsn": 1} | counts
+
+
+def test_tags_are_read_to_the_last_page(server):
+    """The name that a page ends with is where the next one begins."""
+    server.will(
+        (200, {}, {"global_tags": [row("a"), row("b")], "next": "b"}),
+        (200, {}, {"global_tags": [row("c")], "next": None}),
+    )
+    assert [tag.name for tag in client(server).tags()] == ["a", "b", "c"]
+    assert [path for _, path, _, _ in server.requests][-1].endswith("?after=b")
+
+
+def test_pages_without_an_end_are_no_condstore_servers(server):
+    """Another service that answers with the same page for ever holds nobody."""
+    server.will((200, {}, {"global_tags": [row("b")], "next": "b"}))
+    with pytest.raises(UnexpectedAnswer):
+        client(server).tags()
 
 
 def test_a_servers_words_do_not_move_the_terminal(capsys):

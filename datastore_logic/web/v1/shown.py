@@ -144,8 +144,8 @@ def href(digest: str) -> str:
 
 
 def _payload(held: Held) -> dict[str, Any]:
-    payload_type, name, checksum, size, major, minor, *rest = held
-    end_major, end_minor, revision, digest = rest
+    payload_type, name, checksum, size, *interval, revision, digest = held
+    major, minor, end_major, end_minor = interval
     return {
         "payload_type": payload_type,
         "name": name,
@@ -155,7 +155,7 @@ def _payload(held: Held) -> dict[str, Any]:
         "revision": revision,
         "start": (major, minor),
         "end": None if end_major is None else (end_major, end_minor),
-        "href": digest and SHELF + digest[_DIGITS:],
+        "href": digest and href(digest),
     }
 
 
