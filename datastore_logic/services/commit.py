@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
+from random import random
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import Conflict, PreconditionFailed
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 
-ATTEMPTS: Final = 5
+ATTEMPTS: Final = 30
+PAUSE: Final = 0.002
+"""Seconds, times how often it has failed, that those who lost a race spread over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def commit(
         return decide(snapshot)
 
     named = f"{OWN_KEY}{secrets.token_hex(12)}"
-    for _ in range(ATTEMPTS):
+    for lost in range(1, ATTEMPTS + 1):
         proposal = tier.decided(look)
         if isinstance(proposal, Committed):
             return proposal
@@ -87,6 +91,7 @@ def commit(
             lsn = tier.buffer.append(_entry(proposal, asking.actor, key or named, key and mark))
         except PreconditionFailed as moved:
             tier.catch_up(moved.lsn)
+            sleep(random() * PAUSE * lost)  # noqa: S311 - so that who lost together does not meet again
             continue
         tier.see(lsn)
         if key:
