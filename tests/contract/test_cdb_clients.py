@@ -2,6 +2,7 @@
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -117,6 +118,20 @@ def test_a_read_waits_for_the_lsn_it_must_reflect(db):
         read = db.ask("GET", path, X_Min_LSN=lsn)
         assert read.status == 200
         assert int(read.headers["X-Ledger-LSN"]) >= int(lsn)
+
+
+def test_many_writers_at_one_list_all_get_through(db):
+    """Clients that know nothing of races: each IOV is attached, none is told to mind the others."""
+    held = db.tag(fresh("tag"), "Beam")["Beam"]
+
+    def write(writer):
+        moments = range(writer * 100, writer * 100 + 10)
+        return [db.insert(held, "u", (major, 0), (major + 1, 0)) for major in moments]
+
+    with ThreadPoolExecutor(8) as writers:
+        ids = [iov_id for made in writers.map(write, range(8)) for iov_id in made]
+    assert len(set(ids)) == 80
+    assert db.get(f"payload-lists/by-name/{held}")["iov_count"] == 80
 
 
 def test_a_long_list_is_sent_piece_by_piece(db):

@@ -1,7 +1,8 @@
 """How refusals look to nopayloaddb's clients, who read `name[0]` or `detail` of a JSON body.
 
 Statuses and bodies are those of the one table in errors.py but for what stands here. Their
-C++ client tries again after a 504 only, so that is what "come again" becomes.
+C++ client tries again after a 504 only, so that is what "come again" becomes, a race lost too
+often included.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datastore_logic.domain.errors import (
 )
 from datastore_logic.errors import (
     BufferIsFrozen,
+    Conflict,
     DatabufferError,
     NotFound,
     ViewBehind,
@@ -51,7 +53,7 @@ def install(routes: Blueprint, ends: Ends) -> None:
             name = f"{error.what.replace('_', ' ')} with this name already exists."
             return wire.answer({"name": [name]}, 400)
         body, status = told(error)
-        if status == 503 and isinstance(error, COME_AGAIN):
+        if type(error) is Conflict or (status == 503 and isinstance(error, COME_AGAIN)):
             status = 504
         elif isinstance(error, UnfreezeNeedsReason):
             status = 409
