@@ -22,8 +22,6 @@ _ANY: Final = (
     "start_major, start_minor, end_major NULLS LAST, end_minor NULLS LAST, name,"
     " checksum NULLS LAST, digest NULLS LAST"
 )
-_CHUNK: Final = 1000
-_NEWLINE: Final = orjson.OPT_APPEND_NEWLINE
 
 
 def tag_fingerprint(connection: sqlite3.Connection, tag_id: int) -> str:
@@ -52,6 +50,6 @@ def timeline_fingerprint(
         (timeline_id,),
     )
     total = hashlib.sha256()
-    while chunk := rows.fetchmany(_CHUNK):
-        total.update(b"".join([orjson.dumps(row, option=_NEWLINE) for row in chunk]))
+    for row in rows:
+        total.update(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     return total.hexdigest()
