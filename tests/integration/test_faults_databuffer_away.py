@@ -160,7 +160,7 @@ def test_the_view_follows_what_others_wrote_while_it_was_cut_off(tiers):
         assert ask("POST", f"{buffer.url}/sendF", segment(10 + number)).status == 201
     head = ask("GET", f"{buffer.url}/ledger/head").json["lsn"]
     eventually(lambda: ask("GET", f"{pod.url}/readyz").json["applied_lsn"] == head, within=20)
-    assert ask("GET", f"{pod.url}/api/v1/global-tags/stream").json["payload_iovs"] == 5
+    assert ask("GET", f"{pod.url}/api/v1/global-tags/stream").json["payload_iov_count"] == 5
 
 
 def test_killed_again_and_again_nothing_acknowledged_through_replicas_is_lost(tmp_path):
@@ -230,9 +230,9 @@ def check_views_agree(buffer, one, two, entries):
     segments = sum(entry["type"] == "buffer.stored" for entry in entries)
     assert ask("GET", f"{buffer.url}/stat").json["n_itm"] == segments
     stream = ask("GET", f"{one.url}/api/v1/global-tags/stream").json
-    assert stream["payload_iovs"] == segments
+    assert stream["payload_iov_count"] == segments
     payloads = sum(entry["type"] == "iovs.changed" for entry in entries)
-    assert ask("GET", one.url + TAG).json["payload_iovs"] == payloads
+    assert ask("GET", one.url + TAG).json["payload_iov_count"] == payloads
 
 
 # Another ledger --------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_a_wiped_volume_is_noticed_and_the_view_made_anew(tiers):
     assert ask("GET", pod.url + TAG).status == 404
     assert ask("GET", f"{pod.url}/bufstat").json == {"n_itm": 0, "buff_size": 0}
     assert ask("POST", f"{pod.url}/stream", segment(1)).status == 201
-    assert ask("GET", f"{pod.url}/api/v1/global-tags/stream").json["payload_iovs"] == 1
+    assert ask("GET", f"{pod.url}/api/v1/global-tags/stream").json["payload_iov_count"] == 1
 
 
 @pytest.mark.parametrize("written", [0, 1, 3, 6], ids=lambda n: f"{n} written after it")
@@ -281,7 +281,7 @@ def test_a_volume_restored_from_a_copy_is_noticed(tiers, written):
     seen_away(pod)
     assert ask("GET", f"{pod.url}/dumpf").json == names
     stream = ask("GET", f"{pod.url}/api/v1/global-tags/stream").json
-    assert stream["payload_iovs"] == 2 + written
+    assert stream["payload_iov_count"] == 2 + written
 
 
 def test_a_database_with_entries_from_a_newer_version_is_served_but_not_written(tiers):

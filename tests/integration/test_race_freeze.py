@@ -132,7 +132,7 @@ def check_frozen_tag(buffer, one, two, count):
     assert tags[0] == tags[1]
     assert tags[0]["state"] == "frozen"
     assert len(tags[0]["fingerprint"]) == 64
-    assert tags[0]["payload_iovs"] == count
+    assert tags[0]["payload_iov_count"] == count
 
 
 def test_a_freeze_racing_with_a_cleaning_leaves_one_or_the_other(tiers):

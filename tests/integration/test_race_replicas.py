@@ -144,7 +144,7 @@ def check_tag(pods, expected, lsn):
     assert one.json == two.json
     told = {held["payload_type"]: held["payload_iovs"] for held in one.json["payload_lists"]}
     assert told == {kind: len(expected.rows(kind)) for kind in expected.types}
-    assert one.json["payload_iovs"] == sum(told.values())
+    assert one.json["payload_iov_count"] == sum(told.values())
     moments = expected.moments()
     for moment, following in zip(moments, [*moments[1:], None], strict=True):
         asked = f"{url}/payloads?major={moment[0]}&minor={moment[1]}"
