@@ -1,4 +1,4 @@
-"""Make slices of large contents, in a process of its own and at the lowest priority.
+"""Make slices of large contents, in a process of its own and at a lower priority.
 
 It reads the view page by page, so neither requests nor who applies entries ever wait for it, and it
 ends when the worker that started it does. If the rows change meanwhile, its work is thrown away.
@@ -43,6 +43,9 @@ COMPARED: Final = 50
 PAUSE: Final = 60.0
 PAUSE_AFTER_FAILURE: Final = 600.0
 """Seconds until slices are made of a tag again."""
+
+NICENESS: Final = 5
+"""Requests go first; yet it must get on, for it is wanted most when there are most of them."""
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +168,7 @@ def main(arguments: Sequence[str]) -> int:
     view, stream_tag, folder, most, ref, wanted = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the worker ends, so we do
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
-    os.nice(19)
+    os.nice(NICENESS)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s [%(process)d] %(name)s: %(message)s")
     database = Database(Path(view), stream_tag)
     try:
@@ -179,7 +182,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _end_with_the_worker() -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 
