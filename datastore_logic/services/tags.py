@@ -85,7 +85,9 @@ def clone_tag(
         words = content.tag.description if description is None else description
         who = content.tag.author if author is None else author
         event = decisions.clone(source, _known(known), name, words, who)
-        rests_on = snapshot.touched(tag_key(name), tag_key(source.name))
+        # The streamed tag is made by a segment and renamed by a cleaning, under keys of the buffer.
+        of_buffer = (BUFFER_STATE,) if tier.config.stream_tag in {name, source.name} else ()
+        rests_on = snapshot.touched(tag_key(name), tag_key(source.name), *of_buffer)
         return Proposal(event, (tag_key(name),), rests_on)
 
     return commit(tier, asking, f"clone {source} {name}", decide)

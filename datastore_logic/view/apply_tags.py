@@ -35,14 +35,14 @@ def created(step: Step, event: TagCreated) -> None:
 
 
 def cloned(step: Step, event: TagCloned) -> None:
-    """Make a tag that shares the timelines of another."""
+    """Make a tag that shares the timelines of another; the first segment may have made it."""
+    if tag_rows.find_tag(step.view, event.tag) is not None:
+        return
     source = TagRef(event.source, event.source_fingerprint, event.source_lsn)
     try:
         content = content_of(step.view, source, step.lsn - 1)
     except NotFound as reason:
         raise BadEvent(f"LSN {step.lsn} clones what is not there: {reason}") from reason
-    if tag_rows.find_tag(step.view, event.tag) is not None:
-        raise BadEvent(f"LSN {step.lsn} clones to the global tag {event.tag}, which there is")
     tag_id = tag_rows.make_tag(step, event.tag, event.description, event.author)
     for held in content.lists:
         kind = list_rows.type_id(step, held.payload_type)

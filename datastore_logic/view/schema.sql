@@ -54,8 +54,6 @@ CREATE TABLE global_tag (
     iov_count INTEGER NOT NULL DEFAULT 0
 );
 
-CREATE INDEX global_tag_by_lsn ON global_tag (lsn);
-
 -- What each tag was like from entry `lsn` on, until before `until_lsn` (NULL: it still is).
 -- Tags that were deleted stay here.
 CREATE TABLE tag_version (

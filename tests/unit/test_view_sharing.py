@@ -166,7 +166,6 @@ def test_a_pinned_list_may_go_elsewhere(view):
     "event",
     [
         TagCloned(TagName("nobody"), Z),
-        TagCloned(X, X),
         TagCloned(X, Z, source_fingerprint="0" * 64),
         TagCloned(X, Z, source_lsn=1000),
         TagChanged(Z, TagState.LOCKED),

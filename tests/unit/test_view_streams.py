@@ -170,6 +170,7 @@ def test_a_payload_may_be_put_into_the_stream(view):
 def test_making_the_tag_that_the_first_segment_made_changes_nothing(view):
     """Both happen at once, and neither knows of the other."""
     view.add(TagCreated(STREAM, "too late"))
+    view.add(TagCloned(STREAM, STREAM, "too late"))
     assert named(view, "stream").description == ""
 
 
