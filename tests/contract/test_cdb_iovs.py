@@ -255,6 +255,7 @@ def test_many_iovs_are_loaded_at_once(db, held, path):
     """200 and nothing else; each stops where the next begins, the last is open."""
     answer = db.ask("POST", path, [entry(held, major, f"u{major}") for major in (2, 4, 6)])
     assert (answer.status, answer.data) == (200, b"")
+    assert "Content-Type" not in answer.headers
     assert rows(db, held) == [
         ("u2", (2, 0), (4, 0)),
         ("u4", (4, 0), (6, 0)),

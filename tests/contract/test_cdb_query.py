@@ -113,6 +113,8 @@ def test_frozen_content_and_an_earlier_lsn_answer_by_their_reference(db, tag):
     db.insert(db.get(f"gtPayloadLists/{tag}")["Beam"], "newer", (4, 0))
     assert at(db, tag, 4) != before
     assert at(db, f"{tag}@{mark}", 4) == before
+    url = f"payloadiovs/?gtName={tag}@{mark}&majorIOV=4&minorIOV=0"
+    assert "immutable" in db.ask("GET", url).headers["Cache-Control"]
     assert at(db, f"{tag}@{lsn}", 4) == before
 
 

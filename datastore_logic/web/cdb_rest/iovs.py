@@ -64,7 +64,9 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     def create_iovs() -> Response:
         sent = wanted(asked.told_many(), ends)
         done = iovs.insert_iovs(tier, sent, asking=asked.asking())
-        return Response(headers={"X-Ledger-LSN": str(done.lsn)})
+        response = Response(headers={"X-Ledger-LSN": str(done.lsn)})
+        del response.headers["Content-Type"]  # of nothing
+        return response
 
     @routes.put("/piov_attach")
     @routes.put("/payload-iovs/attach")

@@ -34,13 +34,15 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
         moment, name = asked.moment(), asked.text(request.args, "gtName")
         try:
             ref = TagRef.parse(name)
-            with tier.reading(wire.min_lsn(), of=ref.name) as snapshot:
+            with tier.reading(max(wire.min_lsn(), ref.lsn or 0), of=ref.name) as snapshot:
                 found = resolve(snapshot, ref, moment)
                 rows = ends.rows(found.payloads)
                 as_objects = request.args.get("shape") == "dict"
                 told = (
                     [dict(zip(COLUMNS, row, strict=True)) for row in rows] if as_objects else rows
                 )
+                if ref.fingerprint is not None:
+                    return wire.immutable(told, snapshot, ref.fingerprint)
                 return wire.revalidated(told, snapshot, found.tag.lsn)
         except (BadName, NotFound):
             return wire.answer([])  # what clients expect of a tag that is not there
