@@ -212,7 +212,7 @@ class ListChange:
         return cls(
             PayloadTypeName.parse(data["payload_type"]),
             None if data["tag"] is None else TagName.parse(data["tag"]),
-            data["list"],
+            _optional_number(data["list"]),
             Columns.parse(data["attached"]),
             _moments(data["detached"]),
             _moments(data["deleted"]),

@@ -74,6 +74,6 @@ def read_entry(line: bytes, after_lsn: int, after_hash: str) -> Entry:
         parse(told["type"], told["data"]),
         tuple(told["keys"]),
         told.get("idempotency_key"),
-        told["data"].get("asked"),
+        asked if isinstance(asked := told["data"].get("asked"), str) else None,
         hashlib.sha256(line).hexdigest(),
     )

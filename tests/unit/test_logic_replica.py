@@ -194,6 +194,11 @@ def test_an_unknown_type_stops_the_view_but_not_the_reads(buffer, tmp_path):
         ("tag.created", {}),
         ("iovs.changed", {"tag": "X", "payload_type": "B", "list": None, "detached": [[1, 2]],
                           "trimmed": [], "attached": NOTHING}),
+        ("timelines.changed", {"lists": [{"payload_type": "B", "tag": None, "list": 2**63,
+                               "detached": [], "deleted": [], "trimmed": [],
+                               "attached": {"start_major": [1], "name": ["a"]}}]}),
+        ("tag.cloned", {"source": "nobody", "tag": "Y"}),
+        ("list.deleted", {"list": 99}),
     ],
 )  # fmt: skip
 def test_an_entry_that_cannot_be_stops_the_view_before_it(buffer, tmp_path, kind, data):
