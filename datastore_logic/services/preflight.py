@@ -7,7 +7,6 @@ looked at. It changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from datastore_logic.domain.findings import (
@@ -22,7 +21,7 @@ from datastore_logic.view.bare_rows import rows_of, segments_of
 from datastore_logic.view.cuts import cuts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from datastore_logic.domain.difference import Bare
     from datastore_logic.domain.findings import TypeFindings
@@ -102,19 +101,20 @@ def preflight(
 def _look_over(
     snapshot: Snapshot, content: Content, held: ContentList, presence: Presence
 ) -> TypeFindings:
-    note = partial(presence.note, held.payload_type)
     rows = rows_of(snapshot, content, held)
-    found = look_over(held.payload_type, rows, _ignore if content.tag.streamed else note)
-    if content.tag.streamed:
-        for segment in segments_of(snapshot, content, held):
-            note(segment)
+    if content.tag.streamed:  # of what is streamed all is looked for, not only what is visible
+        _exhaust(presence.watch(held.payload_type, segments_of(snapshot, content, held)))
+    else:
+        rows = presence.watch(held.payload_type, rows)
+    found = look_over(held.payload_type, rows)
     for place in cuts(snapshot, content, held):
         found.tally(Finding.TRIMMED).add_place(place)
     return found
 
 
-def _ignore(_row: Bare) -> None:
-    """Of what is streamed all is looked for, not only what is visible."""
+def _exhaust(rows: Iterator[Bare]) -> None:
+    for _ in rows:
+        pass
 
 
 def _checked(types: tuple[TypeFindings, ...], presence: Presence) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from datastore_logic.buffer_client import ASKED_AT_ONCE, CHUNK, Answer, refusal
@@ -15,7 +16,7 @@ from datastore_logic.domain.findings import Finding, Tally
 from datastore_logic.domain.tags import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from datastore_logic.buffer_client import BufferClient, Unsound
     from datastore_logic.domain.difference import Bare
@@ -27,36 +28,48 @@ _Sized = tuple[str, int | None]
 
 
 class Presence:
-    """Looks for payloads as they are noted; `settle` asks for the last of them."""
+    """Looks for payloads as rows pass by; `settle` asks for the last of them."""
 
     def __init__(self, buffer: BufferClient, *, read_bytes: bool) -> None:
         self._buffer = buffer
         self._until = time.monotonic() + READING_SECONDS if read_bytes else None
-        self._noted: list[tuple[str, Bare]] = []
+        self._noted: list[tuple[str, list[Bare]]] = []
+        self._waiting = 0
         self.sought = self.sized = self.read = self.unread = 0
         self.found: dict[tuple[str, Finding], Tally] = {}
 
-    def note(self, payload_type: str, row: Bare) -> None:
-        """Have the payload of a row looked for, soon."""
-        self._noted.append((payload_type, row))
-        if len(self._noted) >= ASKED_AT_ONCE:
-            self.settle()
+    def watch(self, payload_type: str, rows: Iterable[Bare]) -> Iterator[Bare]:
+        """Yield the rows, having their payloads looked for soon."""
+        passing = iter(rows)
+        while some := list(islice(passing, ASKED_AT_ONCE)):
+            self._noted.append((payload_type, some))
+            self._waiting += len(some)
+            if self._waiting >= ASKED_AT_ONCE:
+                self.settle()
+            yield from some
 
     def settle(self) -> None:
-        """Ask for what was noted since the last time.
+        """Ask for the payloads of the rows that have passed since the last time.
 
         Raises:
             DatabufferError: nobody knows.
         """
-        noted, self._noted = self._noted, []
-        asked = dict.fromkeys((row[6], row[7]) for _, row in noted)
+        noted, self._noted, self._waiting = self._noted, [], 0
+        kept = [row[6:8] for _, rows in noted for row in rows if row[6] is not None]
+        self.sought += len(kept)
+        self.sized += sum(size is not None for _, size in kept)
+        asked: set[_Sized] = set(kept)
         unsound = self._buffer.unsound(asked)
-        missing, damaged = set(unsound.missing), self._damaged(asked, unsound)
-        self.sought += len(noted)
-        self.sized += sum(row[7] is not None for _, row in noted)
-        if not (missing or damaged or unsound.resized):
-            return
-        for payload_type, row in noted:
+        damaged = self._damaged(asked, unsound)
+        if unsound.missing or unsound.resized or damaged:
+            for payload_type, rows in noted:
+                self._blame(payload_type, rows, unsound, damaged)
+
+    def _blame(
+        self, payload_type: str, rows: list[Bare], unsound: Unsound, damaged: set[str]
+    ) -> None:
+        missing = set(unsound.missing)
+        for row in rows:
             digest, size = row[6], row[7]
             if digest in missing:
                 self._tally(payload_type, Finding.MISSING).add(row)
@@ -70,9 +83,7 @@ class Presence:
         """Return those of which the bytes do not hash to their digest, as far as they are read."""
         if self._until is None:
             return set()
-        there = dict.fromkeys(digest for digest, _ in asked)
-        for digest in unsound.missing:
-            there.pop(digest)
+        there = {digest for digest, _ in asked} - set(unsound.missing)
         return {digest for digest in there if not self._is_sound(digest)}
 
     def _is_sound(self, digest: str) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.contents import Content, ContentList
     from datastore_logic.view.database import Snapshot
 
+_NOW: Final = f"SELECT {COLUMNS} FROM iov WHERE timeline_id = ? ORDER BY start_major, start_minor"  # noqa: S608
 _BARE: Final = slice(1, 10)
 """Where the columns of a `Bare` row stand in IOV_COLUMNS."""
 
@@ -22,6 +23,8 @@ def rows_of(snapshot: Snapshot, content: Content, held: ContentList | None) -> I
     """Yield what resolution reads of a content's list, in order; nothing where there is no list."""
     if held is None:
         return iter(())
+    if content.as_of is None:
+        return snapshot.connection.execute(_NOW, (held.timeline_id,))
     found = rows_between(snapshot, held, None, content.as_of)
     return (columns[_BARE] for columns in found)
 
