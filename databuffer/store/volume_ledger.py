@@ -216,10 +216,13 @@ class VolumeLedger:
         taken: list[bytes] = []
         most = _PAGE
         for segment in list(self._segments):
-            if limit > 0 and most > 0 and after < min(segment.last, head):
-                lines, count = segment.read(after + 1, min(limit, head - after), most)
+            last = min(segment.last, head)
+            if after < last:
+                lines, count = segment.read(after + 1, min(limit, last - after), most)
                 taken.append(lines)
                 after, limit, most = after + count, limit - count, most - len(lines)
+                if after < last or not limit or most <= 0:
+                    break  # the next line was too much: one from the next segment would leave a gap
         return Page(b"".join(taken), after)
 
     # --- opening and closing ---------------------------------------------------------------

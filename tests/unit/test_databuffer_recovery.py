@@ -122,6 +122,23 @@ async def test_a_ledger_of_many_segments_is_read_again(tmp_path):
     assert await with_ledger(tmp_path, look, 1500) == before
 
 
+async def test_pages_of_large_entries_leave_none_out_where_a_segment_ends(tmp_path):
+    """Whoever follows a ledger of entries of megabytes, page by page, gets every one, in order."""
+
+    async def follow(ledger):
+        for number in range(8):
+            data = json.dumps({"n": number, "text": "x" * (3 << 20)}).encode()
+            await ledger.append(NewEntry("t.x", "a", data, (), {}, None))
+        found, after = [], 0
+        while after < 8:
+            page = await ledger.read(after, 10_000)
+            found += [json.loads(line)["data"]["n"] for line in page.lines.splitlines()]
+            after = page.last
+        return found
+
+    assert await with_ledger(tmp_path, follow, 10 << 20) == list(range(8))
+
+
 async def test_a_missing_segment_is_refused(tmp_path):
     """A listed segment that is not there stops the start, named."""
     await with_ledger(tmp_path, functools.partial(fill, count=40), 1500)
