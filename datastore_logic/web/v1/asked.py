@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import request
 
 from datastore_logic.domain.moment import Moment
-from datastore_logic.domain.tags import PayloadTypeName, TagRef, TagState
+from datastore_logic.domain.tags import ListName, PayloadTypeName, TagRef, TagState
 from datastore_logic.errors import BadRequest, NotFound
 from datastore_logic.services.commit import Asking
 from datastore_logic.services.freezing import Look
@@ -65,6 +65,11 @@ def other(name: str) -> TagRef:
 def kind(told: object, field: str = "payload_type") -> PayloadTypeName:
     """Return a payload type by its name."""
     return wire.parsed(PayloadTypeName.parse, told, field)
+
+
+def payload_list(told: object) -> ListName:
+    """Return a payload list by its name."""
+    return wire.parsed(ListName.parse, told, "payload_list")
 
 
 def only() -> PayloadTypeName | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.domain.tags import ListName, TagName
+from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import BadRequest
 from datastore_logic.services import lists
 from datastore_logic.view.lists import find_list, find_type, list_made_by, types
@@ -58,7 +58,7 @@ def create_list(tier: Tier) -> Response:
 
 def show_list(tier: Tier, payload_list: str) -> Response:
     """Describe a payload list."""
-    name = ListName.parse(payload_list)
+    name = asked.payload_list(payload_list)
     with tier.reading(wire.min_lsn()) as snapshot:
         row = find_list(snapshot, name)
         return shown.read(shown.payload_list(row), snapshot, snapshot.lsn)
@@ -66,7 +66,7 @@ def show_list(tier: Tier, payload_list: str) -> Response:
 
 def delete_list(tier: Tier, payload_list: str) -> Response:
     """Delete an empty payload list."""
-    name = ListName.parse(payload_list)
+    name = asked.payload_list(payload_list)
     done = lists.delete_list(tier, name, asking=asked.asking())
     told = {"payload_list": name, "deleted": True, "lsn": done.lsn}
     return wire.answer(told, lsn=done.lsn)
@@ -75,7 +75,7 @@ def delete_list(tier: Tier, payload_list: str) -> Response:
 def attach_list(tier: Tier, tag: str, payload_type: str) -> Response:
     """Give a tag this list of the type."""
     goal, kind = TagName.parse(tag), asked.kind(payload_type)
-    name = ListName.parse(asked.body("payload_list").get("payload_list"))
+    name = asked.payload_list(asked.body("payload_list").get("payload_list"))
     if name.payload_type != kind:
         raise BadRequest(f"payload_list: {name} is not of type {kind}", field="payload_list")
     done = lists.attach_list(tier, name, goal, asking=asked.asking())
