@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from urllib3 import HTTPResponse
 
 from datastore_logic.app import TIER, create_app
 from datastore_logic.buffer_client import Answer, BufferClient, Entries, Head, StoredBlob, Unsound
@@ -143,6 +145,14 @@ class FakeBuffer(BufferClient):
         created = digest not in self.blobs
         self.blobs[digest] = content
         return StoredBlob(digest, len(content), created)
+
+    def open_blob(self, method: str, digest: str, headers: dict[str, str]) -> HTTPResponse:
+        """Return an answer with the bytes; 404 if they are not there."""
+        self._reached()
+        if digest not in self.blobs:
+            told = orjson.dumps({"detail": f"no blob {digest}", "code": "not_found"})
+            return HTTPResponse(BytesIO(told), status=404, preload_content=False)
+        return HTTPResponse(BytesIO(self.blobs[digest]), status=200, preload_content=False)
 
     def unsound(self, payloads: Iterable[tuple[str, int | None]]) -> Unsound:
         """Compare with what is kept."""

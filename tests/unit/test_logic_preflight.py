@@ -17,6 +17,7 @@ from datastore_logic.domain.events import (
     TagFrozen,
     TimelinesChanged,
 )
+from datastore_logic.domain.findings import Finding
 from datastore_logic.domain.tags import TagName, TagRef, TagState
 from datastore_logic.errors import BufferAway
 from datastore_logic.services import presence
@@ -126,6 +127,29 @@ def test_payloads_of_another_size_than_known_are_wrong(tag):
     told = tag.beam()
     assert [place["name"] for place in told["wrong_payloads"]["first"]] == ["p1"]
     assert told["missing_payloads"]["count"] == 0
+
+
+def test_bytes_are_read_where_that_is_asked_for(tag):
+    """What does not hash to its digest is wrong, though it is there and of the right size."""
+    kept = tag.stored(b"kept")
+    tag.add(iov(1, 2, **kept), iov(2, 3, **tag.stored(b"sound")))
+    tag.buffer.blobs[kept["digest"]] = b"kepT"
+    assert tag.report().ok
+    report = tag.report(read_bytes=True)
+    assert [found.count(Finding.WRONG) for found in report.types] == [1]
+    assert report.checked["payloads"]["bytes_read"] == 2
+
+
+def test_reading_takes_no_longer_than_it_may(tag, monkeypatch):
+    """What was not read then is counted; nothing is said of it."""
+    monkeypatch.setattr(presence, "READING_SECONDS", -1)
+    kept = tag.stored(b"kept")
+    tag.add(iov(1, 2, **kept))
+    tag.buffer.blobs[kept["digest"]] = b"kepT"
+    report = tag.report(read_bytes=True)
+    assert report.ok
+    told = report.checked["payloads"]
+    assert (told["bytes_read"], told["bytes_not_read"]) == (0, 1)
 
 
 def test_payloads_are_looked_for_in_batches(tag, monkeypatch):
