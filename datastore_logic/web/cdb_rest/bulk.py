@@ -6,7 +6,7 @@ at, to say which one is wrong.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.moment import LIMIT, Moment
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Value = TypeVar("Value")
 
 Sent = dict[str, Any]
+
+_LAST: Final = asked.optional_number
 
 
 def wanted(sent: Sequence[Sent], ends: Ends) -> list[Wanted]:
@@ -60,24 +62,21 @@ def _ends(
     sent: Sequence[Sent], names: list[str], majors: list[int], minors: list[int], ends: Ends
 ) -> list[Pair | None] | None:
     """Return each end, None for one that is not told; None where none is."""
-    last_majors = _if_any(sent, "major_iov_end", asked.optional_number)
-    last_minors = _if_any(sent, "minor_iov_end", asked.optional_number)
+    last_majors = _numbers(sent, "major_iov_end") or _if_any(sent, "major_iov_end", _LAST)
+    last_minors = _numbers(sent, "minor_iov_end") or _if_any(sent, "minor_iov_end", _LAST)
     if last_majors is None and last_minors is None:
         return None
     nothing = [None] * len(sent)
-    told = zip(last_majors or nothing, last_minors or nothing, strict=True)
-    starts = zip(names, majors, minors, strict=True)
-    return [_end(ends, *start, *end) for start, end in zip(starts, told, strict=True)]
-
-
-def _end(
-    ends: Ends, name: str, major: int, minor: int, last_major: int | None, last_minor: int | None
-) -> Pair | None:
-    last = Moment(
-        LIMIT if last_major is None else last_major, LIMIT if last_minor is None else last_minor
-    )
-    end = ends.interval(name, Moment(major, minor), last).end
-    return None if end is None else (end.major, end.minor)
+    told = [
+        (LIMIT if major is None else major, LIMIT if minor is None else minor)
+        for major, minor in zip(last_majors or nothing, last_minors or nothing, strict=True)
+    ]
+    starts = list(zip(majors, minors, strict=True))
+    until = [*map(ends.read, told)]
+    for name, start, end, last in zip(names, starts, until, told, strict=True):
+        if end is not None and end <= start:
+            ends.interval(name, Moment(*start), Moment(*last))  # says what is wrong
+    return until
 
 
 def _numbers(sent: Sequence[Sent], field: str) -> list[Any] | None:
