@@ -110,6 +110,14 @@ def test_the_same_key_again_changes_nothing(db):
         assert again.headers["X-Ledger-LSN"] == first.headers["X-Ledger-LSN"], path
 
 
+def test_a_key_that_comes_back_with_another_request_is_409(db):
+    """It is no race that trying again would win."""
+    key = fresh("key")
+    db.ask("POST", "pt", {"name": fresh("Type")}, Idempotency_Key=key)
+    refused = db.ask("POST", "pt", {"name": fresh("Type")}, Idempotency_Key=key)
+    assert (refused.status, refused.json()["code"]) == (409, "idempotency_key_reused")
+
+
 def test_a_read_waits_for_the_lsn_it_must_reflect(db):
     """X-Min-LSN, with what a write answered."""
     made = db.ask("POST", "gt", {"name": fresh("tag"), "status": "unlocked"})
@@ -213,5 +221,6 @@ def test_without_the_databuffer_reads_go_on_and_writes_are_504(alone):
         answer = alone.ask("GET", path)
         if "X-Ledger-LSN" in answer.headers:
             assert answer.headers["X-Databuffer"] == "away", path
-    assert alone.refused(504, "POST", "pt", {"name": "Magnet"})
+    beyond = alone.ask("GET", "globalTags", X_Min_LSN="99999")
+    assert (beyond.status, beyond.json()["code"]) == (504, "view_behind")
     assert "Retry-After" in alone.ask("POST", "pt", {"name": "Magnet"}).headers
