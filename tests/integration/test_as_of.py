@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ACTS = 200
 DIFFS = 200
+REPORTS = 60
 TAGS = ("ALPHA", "BETA", "GAMMA", "DELTA")
 TYPES = ("Beam", "Align")
 SPAN = 24
@@ -72,11 +73,13 @@ class Librarian:
     serial: Any = field(default_factory=lambda: itertools.count(1))
     kept: dict[tuple[int, str], Any] = field(default_factory=dict)
     frozen: dict[str, Any] = field(default_factory=dict)
+    acts: int = 0
     done: dict[str, int] = field(default_factory=dict)
     detached: list[str] = field(default_factory=list)
 
     def act(self) -> None:
         """Do something; whether it is allowed or not, nothing may break."""
+        self.acts += 1
         name = self.chance.choice(ACTIONS)
         answer = getattr(self, name)(self.chance.choice(TAGS))
         if answer is not None:
@@ -90,7 +93,7 @@ class Librarian:
         if any(known == lsn for known, _ in self.kept):
             return
         listed = self.both.get("/api/v1/global-tags", X_Min_LSN=str(lsn))["global_tags"]
-        for name in {*TAGS, "stream", *(tag["name"] for tag in listed)}:
+        for name in sorted({*TAGS, "stream", *(tag["name"] for tag in listed)}):
             answers = self.kept[lsn, name] = asked(self.both.logic.url, self.both, name, lsn)
             if answers and answers[0]["state"] == "frozen":
                 self.frozen.setdefault(f"{name}@{answers[0]['fingerprint']}", held(answers))
@@ -220,11 +223,11 @@ def librarian(request, tmp_path_factory):
     """Somebody who has done a lot, and has asked for what was after each act."""
     with pair(tmp_path_factory.mktemp("as_of"), MAX_SIZE="1") as both:
         made = Librarian(both, seeded(request.param))
-        for _ in range(ACTS):
+        while made.acts < ACTS or made.done.keys() < set(ACTIONS):
+            assert made.acts < 5 * ACTS, made.done
             made.act()
             made.keep()
             made.compare(both.logic.url, *made.chance.choice(list(made.kept)))
-        assert made.done.keys() >= set(ACTIONS), made.done
         yield made
         assert "Traceback" not in both.logic.log.read_text()
 
@@ -264,6 +267,23 @@ def test_a_diff_says_at_each_moment_what_changed(librarian):
                 assert (was, now) == (one.get(kind), other.get(kind)), (old, new, moment)
             reprocessed = any(covers(interval, moment) for interval in found["reprocess"])
             assert reprocessed == bool(changed), (old, new, moment)
+
+
+def test_a_report_of_any_state_counts_what_its_lists_hold(librarian):
+    """Gaps, neighbours with one payload and payloads kept elsewhere, of each type."""
+    known = [f"{name}@{lsn}" for (lsn, name), kept in librarian.kept.items() if kept]
+    for ref in librarian.chance.sample(known, REPORTS):
+        path = f"/api/v1/global-tags/{ref}"
+        for found in librarian.both.get(f"{path}/check")["payload_types"]:
+            listed = f"{path}/payload-lists/{found['payload_type']}/iovs"
+            rows = librarian.both.get(listed)["iovs"]
+            touching = [(a, b) for a, b in itertools.pairwise(rows) if a["end"] == b["start"]]
+            identical = [(a, b) for a, b in touching if told(a) == told(b)]
+            assert found["payload_iovs"] == len(rows), ref
+            assert found["gaps"]["count"] == max(0, len(rows) - 1 - len(touching)), ref
+            assert found["identical_neighbours"]["count"] == len(identical), ref
+            assert found["kept_elsewhere"] == len([1 for row in rows if row["digest"] is None]), ref
+            assert found["missing_payloads"]["count"] == 0, ref
 
 
 def payloads(answers):
