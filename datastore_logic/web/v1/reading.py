@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +14,8 @@ Node = dict[str, Any]
 
 METHODS: Final = ("get", "head", "post", "put", "delete")
 LARGEST: Final = 2**63 - 1
+ANY_LSN: Final = 10**17
+WIDTH: Final = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,6 @@ class Answer:
     status: str
     description: str
     link: str | None
-    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Operation:
     summary: str
     description: str
     parameters: tuple[Field, ...]
-    body: str | None
+    body: tuple[Field, ...]
     body_link: str | None
     body_needed: bool
     answers: tuple[Answer, ...]
@@ -130,6 +130,11 @@ class Document:
             for code, meaning in codes.items()
         )
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The statuses that have codes."""
+        return frozenset(self._document["x-error-codes"])
+
     def _operations(self) -> Iterator[tuple[str, Operation]]:
         for path, methods in self._document["paths"].items():
             for method in METHODS:
@@ -140,6 +145,7 @@ class Document:
     def _operation(self, path: str, method: str, told: Node) -> Operation:
         parameters = [self._found(parameter) for parameter in told["parameters"]]
         body = told.get("requestBody")
+        body_link = _link(body["content"]) if body else None
         sent = _example(body["content"]) if body else None
         return Operation(
             told["operationId"],
@@ -148,23 +154,22 @@ class Document:
             told["summary"],
             told["description"],
             tuple(map(_parameter, parameters)),
-            None if sent is None else _pretty(sent),
-            _link(body["content"]) if body else None,
+            self._fields(body_link),
+            body_link,
             bool(body and body["required"]),
             tuple(self._answer(status, each) for status, each in told["responses"].items()),
             self._answered(told["responses"]),
             _curl(self.server + path, method, parameters, sent, is_bytes=_is_bytes(body)),
         )
 
+    def _fields(self, name: str | None) -> tuple[Field, ...]:
+        return _properties(self._document["components"]["schemas"][name]) if name else ()
+
     def _answer(self, status: str, told: Node) -> Answer:
         found = self._found(told)
-        content = found.get("content", {})
-        link = _link(content)
-        codes: tuple[str, ...] = ()
-        if link and link.endswith("Error"):
-            schema = self._document["components"]["schemas"][link]
-            link, codes = None, tuple(schema["properties"]["code"]["enum"])
-        return Answer(status, found["description"], link, codes)
+        link = _link(found.get("content", {}))
+        is_error = link is not None and link.endswith("Error")
+        return Answer(status, found["description"], None if is_error else link)
 
     def _answered(self, responses: Node) -> str | None:
         for status in ("201", "200"):
@@ -214,8 +219,8 @@ def _simple(schema: Node) -> str:
 
 def _range(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
-    if least is None or most is None:
-        return "" if not least else f" from {least}"
+    if least is None or most is None or (most > ANY_LSN and most != LARGEST):
+        return f" from {least}" if least else ""
     return f" {least} … {'2^63-1' if most == LARGEST else most}"
 
 
@@ -230,7 +235,7 @@ def _properties(schema: Node) -> tuple[Field, ...]:
 def _parameter(told: Node) -> Field:
     words, link = in_words(told["schema"])
     if "default" in told["schema"]:
-        words = f"{words}, else {told['schema']['default']}"
+        words = f"{words}, {told['schema']['default']} if left out"
     return Field(
         told["name"], words, link, told.get("required", False), told["description"], told["in"]
     )
@@ -249,8 +254,23 @@ def _example(content: Node) -> object:
     return content.get("application/json", {}).get("example")
 
 
-def _pretty(value: object) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+def _pretty(value: object, indent: int = 0) -> str:
+    """Return JSON on one line where it fits, else a line an item.
+
+    >>> _pretty({"start": [1, 0], "end": None})
+    '{"start": [1, 0], "end": null}'
+    """
+    flat = json.dumps(value, ensure_ascii=False)
+    if len(flat) + indent <= WIDTH or not isinstance(value, (dict, list)):
+        return flat
+    inner = indent + 2
+    if isinstance(value, dict):
+        items = [f"{json.dumps(name)}: {_pretty(each, inner)}" for name, each in value.items()]
+        begin, end = "{}"
+    else:
+        items, (begin, end) = [_pretty(each, inner) for each in value], "[]"
+    gap = f"\n{' ' * inner}"
+    return f"{begin}{gap}{f',{gap}'.join(items)}\n{' ' * indent}{end}"
 
 
 def _curl(path: str, method: str, parameters: list[Node], sent: object, *, is_bytes: bool) -> str:
@@ -268,4 +288,4 @@ def _curl(path: str, method: str, parameters: list[Node], sent: object, *, is_by
     if is_bytes:
         flags = " --data-binary @payload"
     line = f'curl -sS{flags} "{url}"'
-    return line if sent is None else f"{line} \\\n  -d '{orjson.dumps(sent).decode()}'"
+    return line if sent is None else f"{line} \\\n  -d '{_pretty(sent)}'"
