@@ -143,7 +143,7 @@ def _row(one: Loaded) -> tuple[str, ...]:
 
 def aims(found: list[Loaded]) -> list[Aim]:
     """Return what was aimed at: for the largest loads of each kind."""
-    largest = {one.by: one for one in found}
+    largest = {one.by: one for one in found if one.clients == CLIENTS}
     wanted = [
         Aim(f"bulk insert by {by}, {one.shape.label}", one.rate, 50_000, "IOVs/s")
         for by, one in largest.items()

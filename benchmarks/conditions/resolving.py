@@ -1,7 +1,8 @@
 """Which payloads hold at this moment? By both APIs and all kinds of names, at 1 to 64 clients.
 
 Every case is asked in turn with `/livez` of the same two workers, which is what the server
-itself costs. Moments are random, or always the first or the last.
+itself costs. Moments are random, or always the first or the last. Large tags are asked until the
+pod has made slices of them; what SQLite answers before that is measured, too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +18,8 @@ from benchmarks.bench import Sample, typical
 from benchmarks.conditions.caller import Caller
 from benchmarks.conditions.standing import check, draw_moment, legacy_query, v1_query
 from benchmarks.ledger import idle
-from benchmarks.load import Job, Request, get
-from benchmarks.report import MIB, Aim, Table, mebibytes, milliseconds, number, percent
+from benchmarks.load import Job, Refused, Request, get
+from benchmarks.report import MIB, Aim, Table, mebibytes, milliseconds, number, percent, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.bench import Bench
     from benchmarks.conditions.shape import Moment, Shape
     from benchmarks.conditions.standing import Standing
+    from benchmarks.load import Script
     from benchmarks.servers import Memory
 
     Query = Callable[[str, Moment], str]
@@ -33,11 +36,14 @@ CLIENTS = (1, 8, 32, 64)
 MANY = 32
 FLOOR = "floor: GET /livez"
 LEGACY, OURS, FROZEN = "legacy, random", "v1, random", "v1, TAG@fingerprint"
+BEFORE = "v1, random, without slices"
 _COLUMNS = (
     *("", "clients", "per second", "of the floor", "p50 ms", "p99 ms"),
     *("CPU buffer", "CPU logic", "CPU load"),
 )
 _BIG = 5_000_000
+_IN_MEMORY = 4096
+_SLICED_WITHIN, _SEEN_WITHIN = 600.0, 3.0
 _ACCEPT = frozenset({200, 304})
 
 Case = tuple[str, int]
@@ -50,6 +56,7 @@ class Resolved:
 
     shape: Shape
     samples: dict[Case, Sample]
+    sliced_after: float
     legacy_bytes: int
     v1_bytes: int
     workers: tuple[Memory, ...]
@@ -78,6 +85,12 @@ def always(path: str, headers: tuple[str, ...], client: int) -> Iterator[Request
 
 def resolve(bench: Bench, at: Standing, tag: str, pinned: str) -> Resolved:
     """Check the answers, then measure every case in turn; the largest shape in more ways."""
+    first = {
+        (name, MANY): _ask(bench, at, script, MANY)
+        for name, script in _before(at, tag).items()
+        if at.shape.total > _IN_MEMORY
+    }
+    sliced_after = _warm(bench, at, tag, pinned)
     check(at, tag)
     check(at, pinned)
     cases = {
@@ -93,14 +106,41 @@ def resolve(bench: Bench, at: Standing, tag: str, pinned: str) -> Resolved:
             len(caller.ask("GET", query(tag, at.shape.last), b""))
             for query in (legacy_query, v1_query)
         ]
-    return Resolved(at.shape, found, sizes[0], sizes[1], tuple(at.tier.memory()[1:]))
+    return Resolved(
+        at.shape, first | found, sliced_after, sizes[0], sizes[1], tuple(at.tier.memory()[1:])
+    )
 
 
-def _scripts(
-    at: Standing, tag: str, pinned: str, clients: int
-) -> dict[str, Callable[[int], Iterator[Request]]]:
+def _before(at: Standing, tag: str) -> dict[str, Script]:
+    return {BEFORE: functools.partial(anywhere, v1_query, tag, at.shape)}
+
+
+def _warm(bench: Bench, at: Standing, tag: str, pinned: str) -> float:
+    """Ask until there are slices, which each worker has seen; return after how many seconds.
+
+    Raises:
+        Refused: there are none within minutes.
+    """
+    begin = time.monotonic()
+    while not _is_sliced(at):
+        if time.monotonic() > begin + _SLICED_WITHIN:
+            raise Refused(f"no slices of {at.shape.label} within {_SLICED_WITHIN:.0f} s")
+        _ask(bench, at, functools.partial(anywhere, v1_query, tag, at.shape), MANY)
+    after = time.monotonic() - begin
+    seen = time.monotonic() + _SEEN_WITHIN
+    while time.monotonic() < seen:
+        for name in (tag, pinned):
+            _ask(bench, at, functools.partial(anywhere, v1_query, name, at.shape), MANY)
+    return after
+
+
+def _is_sliced(at: Standing) -> bool:
+    return at.shape.total <= _IN_MEMORY or any(at.folder.glob("*.slices/*.slices"))
+
+
+def _scripts(at: Standing, tag: str, pinned: str, clients: int) -> dict[str, Script]:
     shape = at.shape
-    scripts: dict[str, Callable[[int], Iterator[Request]]] = {
+    scripts: dict[str, Script] = {
         FLOOR: functools.partial(idle, "/livez"),
         LEGACY: functools.partial(anywhere, legacy_query, tag, shape),
         OURS: functools.partial(anywhere, v1_query, tag, shape),
@@ -131,9 +171,7 @@ def _condition(at: Standing, tag: str) -> str:
         return f"If-None-Match: {caller.etag(v1_query(tag, at.shape.last))}"
 
 
-def _ask(
-    bench: Bench, at: Standing, script: Callable[[int], Iterator[Request]], clients: int
-) -> Sample:
+def _ask(bench: Bench, at: Standing, script: Script, clients: int) -> Sample:
     job = Job(at.tier.port, script, clients, bench.seconds, accept=_ACCEPT)
     return bench.measure(job, *at.servers)
 
@@ -153,7 +191,15 @@ def table(found: Resolved) -> Table:
             _row(name, clients, sample, found.rate(FLOOR, clients))
             for (name, clients), sample in found.samples.items()
         ),
-        (f"An answer has {one} (legacy), {other} (v1).", f"Resident in each worker: {memory}."),
+        (
+            *(
+                [f"The pod had its slices after {seconds(found.sliced_after)} of being asked."]
+                if found.sliced_after > 1
+                else []
+            ),
+            f"An answer has {one} (legacy), {other} (v1).",
+            f"Resident in each worker: {memory}.",
+        ),
     )
 
 
