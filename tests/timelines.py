@@ -103,6 +103,8 @@ class Ledgered:
     buffer: FakeBuffer
     database: Database
     replica: Replica
+    reader: Database
+    """As another process has it, which does not write."""
 
     def hold(self, tag: str, content: dict[str, list[Row]]) -> int:
         """Make a tag that holds this; return the LSN at which it does."""
@@ -152,7 +154,8 @@ def ledgered(folder: Path) -> Iterator[Ledgered]:
     path = folder / "view.sqlite"
     database = Database(path, "stream")
     replica = Replica(database, buffer, TagName("stream"), Acknowledged(folder / "acknowledged"))
-    yield Ledgered(path, buffer, database, replica)
+    yield Ledgered(path, buffer, database, replica, reader := Database(path, "stream"))
+    reader.close()
     database.close()
 
 

@@ -31,11 +31,14 @@ class Tier:
     acknowledged: Acknowledged
 
     @contextmanager
-    def reading(self, least_lsn: int = 0, *, of: str | None = None) -> Iterator[Snapshot]:
+    def reading(
+        self, least_lsn: int = 0, *, of: str | None = None, lazily: bool = False
+    ) -> Iterator[Snapshot]:
         """Read one consistent state, that reflects `least_lsn` at least.
 
         What is read `of` the streaming buffer's tag reflects every segment this pod acknowledged,
-        as far as the databuffer can be reached.
+        as far as the databuffer can be reached. `lazily`, the view's file is read only for what
+        this process does not know.
 
         Raises:
             ViewBehind: it did not get there within VIEW_WAIT.
@@ -45,7 +48,7 @@ class Tier:
             self._show_segments()
         if least_lsn and self.database.position().applied_lsn < least_lsn:
             self.catch_up(least_lsn)
-        with self.database.snapshot() as snapshot:
+        with self.database.snapshot(lazily=lazily) as snapshot:
             yield snapshot
 
     def decided(self, decide: Callable[[Snapshot], Decision]) -> Decision:

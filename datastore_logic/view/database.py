@@ -15,12 +15,13 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from datastore_logic.errors import LedgerTooNew, ViewBuilding
+from datastore_logic.view.generation import Generation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from datastore_logic.view.prepared import Prepared
@@ -57,16 +58,36 @@ class Position:
             raise LedgerTooNew(f"Nothing is written until this replica is upgraded: {self.halted}")
 
 
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent state: a connection in a read transaction, and where it stands.
 
-    `prepared` is what the process keeps to answer faster, from whichever state.
+    The transaction begins when the connection is asked for. Until then `position` is of the
+    `generation`, under which the process may know other things as well; without one, nothing
+    that is read here is to be taken for what holds later. `prepared` is what the process keeps to
+    answer faster.
     """
 
-    connection: sqlite3.Connection
-    position: Position
-    prepared: Prepared | None = None
+    __slots__ = ("_begin", "_connection", "generation", "position", "prepared")
+
+    def __init__(
+        self,
+        begin: Callable[[], tuple[sqlite3.Connection, _Seen]],
+        known: _Seen | None = None,
+        prepared: Prepared | None = None,
+    ) -> None:
+        self._begin = begin
+        self._connection: sqlite3.Connection | None = None
+        self.prepared = prepared
+        if known is None:
+            self._connection, known = begin()
+        self.generation, self.position = known
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, in the transaction of this state."""
+        if self._connection is None:
+            self._connection, (self.generation, self.position) = self._begin()
+        return self._connection
 
     @property
     def lsn(self) -> int:
@@ -93,33 +114,56 @@ class Database:
         self._local = threading.local()
         self._apply_lock = threading.Lock()
         self._writer: _Open | None = None
+        self._generation = Generation(path.with_name(f"{path.name}.generation"))
+        self._seen: _Seen | None = None
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
-        """Read one consistent state.
+    def snapshot(self, *, lazily: bool = False) -> Iterator[Snapshot]:
+        """Read one consistent state; `lazily`, from the file only if that is needed.
 
         Raises:
             ViewBuilding: the view is not yet complete; it would answer too little.
         """
-        with self.any_snapshot() as snapshot:
-            if not snapshot.position.complete:
-                raise ViewBuilding("The view is being built from the ledger; ask again shortly.")
+        known = self._seen if lazily else None
+        if known is not None and known.generation != self._generation.seen():
+            known = None
+        with self._reading(known, refuse=_refuse_incomplete) as snapshot:
             yield snapshot
 
     @contextmanager
     def any_snapshot(self) -> Iterator[Snapshot]:
         """Read one state, complete or not: for /readyz and the status page."""
-        opened = self._reader()
-        connection = opened.connection
-        try:
+        with self._reading(None) as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def _reading(
+        self, known: _Seen | None, refuse: Callable[[Position], None] | None = None
+    ) -> Iterator[Snapshot]:
+        begun: list[_Open] = []
+
+        def begin() -> tuple[sqlite3.Connection, _Seen]:
+            begun.append(self._reader())
+            connection, before = begun[0].connection, self._generation.seen()
             connection.execute("BEGIN")
-            yield Snapshot(connection, read_position(connection), self._prepared)
+            position = read_position(connection)
+            if refuse is not None:
+                refuse(position)
+            seen = _Seen(before if before == self._generation.seen() else None, position)
+            if seen.generation is not None:
+                self._seen = seen
+            return connection, seen
+
+        try:
+            yield Snapshot(begin, known, self._prepared)
         except sqlite3.DatabaseError as reason:
-            self._forsake_if_damaged(opened, reason)
+            for opened in begun:
+                self._forsake_if_damaged(opened, reason)
             raise
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            for opened in begun:
+                if opened.connection.in_transaction:
+                    opened.connection.execute("ROLLBACK")
 
     def position(self) -> Position:
         """Return which ledger the view reflects, and how far."""
@@ -241,7 +285,8 @@ class Database:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._apply_lock, self._path.with_name(f"{self._path.name}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with self._generation.changing():
+                yield
 
     def _usable(self) -> bool:
         """Whether the file is there, sound, and of this schema and stream tag."""
@@ -283,6 +328,13 @@ class Database:
         made.replace(self._path)
 
 
+class _Seen(NamedTuple):
+    """Where the view stood; under that generation, if it was not being changed, it still does."""
+
+    generation: int | None
+    position: Position
+
+
 @dataclass(frozen=True, slots=True)
 class _Open:
     """A connection, and the identity of the file it has open."""
@@ -296,6 +348,11 @@ class _Open:
         except FileNotFoundError:
             return False
         return (stat.st_dev, stat.st_ino) == self.file
+
+
+def _refuse_incomplete(position: Position) -> None:
+    if not position.complete:
+        raise ViewBuilding("The view is being built from the ledger; ask again shortly.")
 
 
 def _is_damage(reason: sqlite3.DatabaseError) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from datastore_logic.view.slices import Damaged, Slices
 from datastore_logic.view.standing import look_up
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
 
     from datastore_logic.domain.moment import Moment
@@ -53,12 +55,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Known:
-    """A reference: what it named while `mark` was the same, and what there is to answer from."""
+    """A reference: what it named while `mark` was the same, and what there is to answer from.
+
+    Of the view's `generation` it is known that the mark was the same.
+    """
 
     ref: TagRef
     mark: tuple[object, ...]
     content: Content
     rows: int
+    generation: int | None
     asked: int = 0
     edition: str = ""
     slices: Slices | None = None
@@ -87,21 +93,27 @@ class Prepared:
         """
         known = self._recalled(snapshot, ref)
         slices = known.slices or self._slices(snapshot, known)
-        if slices is not None:
-            try:
-                return known.content, slices.at(moment)
-            except Damaged as reason:
-                self._forsake(known, reason)
-        return known.content, look_up(snapshot.connection, known.content, moment)
+        if slices is None:
+            return known.content, look_up(snapshot.connection, known.content, moment)
+        try:
+            return known.content, slices.at(moment)
+        except Damaged as reason:
+            self._forsake(known, reason)
+            return self.standing(snapshot, ref, moment)
 
     def _recalled(self, snapshot: Snapshot, ref: TagRef) -> _Known:
-        """Return what is known of a reference; find it out, unless nothing has touched the tag."""
-        mark = _mark(snapshot, ref)
+        """Return what is known of a reference in this very state.
+
+        The view's file is left alone only if nothing at all was written since, and slices answer.
+        """
         known = self._known.get(ref)
-        if known is None or known.mark != mark:
-            content = find_content(snapshot, ref)
-            rows = sum(held.iov_count or 0 for held in content.lists)
-            known = _Known(ref, mark, content, rows)
+        if (
+            known is None
+            or known.slices is None
+            or known.generation is None
+            or known.generation != snapshot.generation
+        ):
+            known = _found_out(snapshot, ref, known)
         known.asked += 1
         with self._lock:
             self._known.pop(ref, None)
@@ -133,18 +145,28 @@ class Prepared:
 
     def _forsake(self, known: _Known, reason: Damaged) -> None:
         log.error("the slices of %s are of no use: %s", known.ref, reason)
-        known.slices = None
+        known.slices, known.look_at = None, inf
         if self._files is not None and known.edition:
             self._files.delete(known.edition)
 
 
-def _mark(snapshot: Snapshot, ref: TagRef) -> tuple[object, ...]:
+def _found_out(snapshot: Snapshot, ref: TagRef, known: _Known | None) -> _Known:
+    """Return what was known, if nothing has touched the tag since, else what there is now."""
+    mark = _mark(snapshot.connection, snapshot.position.ledger, ref)
+    if known is not None and known.mark == mark:
+        known.generation = snapshot.generation
+        return known
+    content = find_content(snapshot, ref)
+    rows = sum(held.iov_count or 0 for held in content.lists)
+    return _Known(ref, mark, content, rows, snapshot.generation)
+
+
+def _mark(connection: sqlite3.Connection, ledger: str, ref: TagRef) -> tuple[object, ...]:
     """Return what stays the same for as long as the reference names the same rows."""
-    ledger = snapshot.position.ledger
     if ref.fingerprint is not None:
         return (ledger,)
     query = "SELECT id, lsn FROM global_tag WHERE name = ?"
-    return ledger, snapshot.connection.execute(query, (ref.name,)).fetchone()
+    return ledger, connection.execute(query, (ref.name,)).fetchone()
 
 
 def _in_memory(snapshot: Snapshot, content: Content) -> Slices:

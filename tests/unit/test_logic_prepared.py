@@ -61,7 +61,7 @@ def unprepared(monkeypatch):
 
 def ask(view, from_, ref, moment):
     """Return what stands at a moment."""
-    with view.database.snapshot() as snapshot:
+    with view.reader.snapshot(lazily=True) as snapshot:
         return from_.standing(snapshot, ref, Moment(*moment))[1]
 
 
@@ -117,6 +117,29 @@ def test_the_second_answer_comes_from_slices(view, unprepared):
     ask(view, known, ref, (3, 0))
     unprepared()
     check(ask(view, known, ref, (7, 5)), ROWS, (7, 5))
+
+
+def test_what_is_known_needs_no_file(view):
+    """As long as nobody writes, an answer touches neither the view nor any lock."""
+    view.hold("X", ROWS)
+    known, ref = Prepared(), TagRef(TagName("X"))
+    for _ in range(3):
+        ask(view, known, ref, (3, 0))
+    view.path.rename(view.path.with_name("away"))
+    check(ask(view, known, ref, (7, 5)), ROWS, (7, 5))
+
+
+def test_an_entry_about_another_tag_costs_one_look(view, unprepared):
+    """The slices stay, and the state that is told of is the newest."""
+    view.hold("X", ROWS)
+    known, ref = Prepared(), TagRef(TagName("X"))
+    for _ in range(3):
+        ask(view, known, ref, (3, 0))
+    unprepared()
+    lsn = view.hold("Y", {})
+    with view.reader.snapshot(lazily=True) as snapshot:
+        check(known.standing(snapshot, ref, Moment(7))[1], ROWS, (7, 0))
+        assert snapshot.lsn == lsn
 
 
 def test_a_tag_that_is_deleted_is_not_found(view):

@@ -34,7 +34,8 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
         moment, name = asked.moment(), asked.text(request.args, "gtName")
         try:
             ref = TagRef.parse(name)
-            with tier.reading(max(wire.min_lsn(), ref.lsn or 0), of=ref.name) as snapshot:
+            least = max(wire.min_lsn(), ref.lsn or 0)
+            with tier.reading(least, of=ref.name, lazily=True) as snapshot:
                 found = resolve(snapshot, ref, moment)
                 rows = ends.rows(found.payloads)
                 as_objects = request.args.get("shape") == "dict"
