@@ -86,13 +86,26 @@ def oracles(entries: Iterable[dict[str, Any]], wanted: dict[str, Any]) -> dict[s
         if entry["type"] == "tag.created":
             assert data["tag"] not in tags, "a tag was created twice"
             tags[data["tag"]] = TagOracle(data["tag"])
-        if entry["type"] == "iovs.changed" and data["tag"] in tags:
-            (digest,) = set(data["attached"]["digest"]) - seen
+        for change in changes(entry):
+            if change["tag"] not in tags:
+                continue
+            (digest,) = set(change["attached"]["digest"]) - seen
             seen.add(digest)
             tag, payload_type, start, end = wanted[digest]
-            assert (data["tag"], data["payload_type"]) == (tag, payload_type)
+            assert (change["tag"], change["payload_type"]) == (tag, payload_type)
             tags[tag].types[payload_type].append(Accepted(entry["lsn"], start, end, digest))
     return tags
+
+
+def changes(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the changes of lists that a ledger entry tells of."""
+    return list(entry["data"]["lists"]) if entry["type"] == "timelines.changed" else []
+
+
+def tags_of(entry: dict[str, Any]) -> set[str]:
+    """Return the tags that a ledger entry makes or changes."""
+    named = [entry["data"], *changes(entry)]
+    return {told["tag"] for told in named if "tag" in told}
 
 
 def _timeline_fingerprint(rows: list[tuple[Moment, Moment | None, str]]) -> str:

@@ -231,7 +231,7 @@ def check_views_agree(buffer, one, two, entries):
     assert ask("GET", f"{buffer.url}/stat").json["n_itm"] == segments
     stream = ask("GET", f"{one.url}/api/v1/global-tags/stream").json
     assert stream["payload_iov_count"] == segments
-    payloads = sum(entry["type"] == "iovs.changed" for entry in entries)
+    payloads = sum(entry["type"] == "timelines.changed" for entry in entries)
     assert ask("GET", one.url + TAG).json["payload_iov_count"] == payloads
 
 
