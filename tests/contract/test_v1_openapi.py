@@ -16,6 +16,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 import datastore_logic
 from datastore_logic.app import create_app
 from datastore_logic.config import Config
+from datastore_logic.domain.errors import DomainError
+from datastore_logic.errors import LogicError, status_of
 from datastore_logic.web.v1 import ROUTES
 
 PATH = Path(datastore_logic.__file__).with_name("openapi.json")
@@ -143,6 +145,39 @@ def test_every_example_is_what_its_schema_says():
         assert not problems, (where, problems)
         seen += 1
     assert seen > 50
+
+
+def test_every_code_is_explained():
+    """What the service may say for programs is in the document, under the status it comes with."""
+    told = {
+        (int(status), code) for status, codes in DOCUMENT["x-error-codes"].items() for code in codes
+    }
+    raised = {
+        (status_of(kind.__new__(kind)), kind.code)
+        for root in (LogicError, DomainError)
+        for kind in below(root)
+        if kind.code not in NEVER_TOLD
+    }
+    assert {(status, code) for status, code in raised if status != 500} <= told
+    assert {code for _, code in told - raised} == OF_HTTP | {f"{what}_not_found" for what in WHATS}
+
+
+NEVER_TOLD = {
+    "error", "domain_error", "bad_value", "state_forbids", "precondition_failed",
+    "lsn_beyond_head", "broken_chain", "ledger_entry", "ledger_damaged",
+}  # fmt: skip
+OF_HTTP = {
+    "not_found", "method_not_allowed", "request_uri_too_long", "range_not_satisfiable",
+    "volume_full",
+}  # fmt: skip
+WHATS = ["tag", "payload_type", "payload_list", "payload_iov", "payload", "lsn"]
+
+
+def below(kind):
+    """Yield the class and all that descend from it."""
+    yield kind
+    for each in kind.__subclasses__():
+        yield from below(each)
 
 
 def test_the_document_is_served_as_it_is(both):
