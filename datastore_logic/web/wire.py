@@ -206,10 +206,16 @@ def as_it_is(content: object, snapshot: Snapshot) -> Response:
 
 
 def _cached(content: object, snapshot: Snapshot, etag: str, cache_control: str) -> Response:
-    response = answer(content, lsn=snapshot.lsn, away=not snapshot.position.reachable)
-    response.set_etag(etag, weak=True)
-    response.headers["Cache-Control"] = cache_control
-    response.make_conditional(request)
+    headers = [
+        ("ETag", f'W/"{etag}"'),
+        ("Cache-Control", cache_control),
+        ("X-Ledger-LSN", str(snapshot.lsn)),
+    ]
+    if not snapshot.position.reachable:
+        headers.append(("X-Databuffer", "away"))
+    response = Response(orjson.dumps(content), headers=headers, content_type=JSON)
+    if "If-None-Match" in request.headers:
+        response.make_conditional(request)
     return response
 
 

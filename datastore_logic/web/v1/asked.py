@@ -40,8 +40,8 @@ def ref(text: str, as_of: str | None = "as_of") -> TagRef:
 
 
 @contextmanager
-def reading(tier: Tier, *refs: TagRef) -> Iterator[Snapshot]:
-    """Read one state that knows every LSN the references name.
+def reading(tier: Tier, *refs: TagRef, lazily: bool = False) -> Iterator[Snapshot]:
+    """Read one state that knows every LSN the references name; `lazily` as `Tier.reading`.
 
     Raises:
         NotFound: the ledger has not got so far, so nobody knows what the tag will say then.
@@ -49,12 +49,19 @@ def reading(tier: Tier, *refs: TagRef) -> Iterator[Snapshot]:
         BufferAway: this replica has not, and cannot ask whether the ledger has.
     """
     asked = max((each.lsn or 0 for each in refs), default=0)
-    if asked > tier.database.position().applied_lsn and asked > (head := tier.buffer.head().lsn):
-        raise NotFound("lsn", f"{asked}; the ledger's last is {head}")
+    if asked and asked > tier.database.position().applied_lsn:
+        head = tier.buffer.head().lsn
+        if asked > head:
+            raise NotFound("lsn", f"{asked}; the ledger's last is {head}")
     streamed = tier.config.stream_tag
     of = streamed if any(each.name == streamed for each in refs) else None
-    with tier.reading(max(wire.min_lsn(), asked), of=of) as snapshot:
+    with tier.reading(max(wire.min_lsn(), asked), of=of, lazily=lazily) as snapshot:
         yield snapshot
+
+
+def _refuse_future(tier: Tier, lsn: int) -> None:
+    if lsn > tier.database.position().applied_lsn and lsn > (head := tier.buffer.head().lsn):
+        raise NotFound("lsn", f"{lsn}; the ledger's last is {head}")
 
 
 def other(name: str) -> TagRef:
