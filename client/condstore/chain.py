@@ -38,10 +38,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A payload that an entry names, and the size it says."""
+    """A payload that an entry names, and the size it says, if it says one."""
 
     hex: str
-    size: int
+    size: int | None
     lsn: int
 
 
@@ -77,9 +77,10 @@ class Chain:
     def _named(self, kind: Json, data: Json) -> tuple[Named, ...]:
         try:
             return tuple(
-                Named(_hex(digest), int(size), self.lsn) for digest, size in _pairs(kind, data)
+                Named(_hex(digest), None if size is None else int(size), self.lsn)
+                for digest, size in _pairs(kind, data)
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             self.problems.append(Problem(self.lsn, f"{kind} names no payloads ({error})"))
             return ()
 
@@ -95,12 +96,23 @@ def _own_damage(line: bytes) -> Iterator[str]:
 def _pairs(kind: Json, data: Json) -> Iterator[tuple[Json, Json]]:
     """Yield digest and size of each payload kept here that an entry of a known type names."""
     if kind == "buffer.stored":
-        yield data["digest"], data["size"]
+        yield data["digest"], int(data["size"])
     elif kind == "iovs.changed":
-        attached = data["attached"]
-        for digest, size in zip(attached["digest"], attached["size"], strict=True):
-            if digest is not None:
-                yield digest, size
+        yield from _columns(data["attached"])
+    elif kind == "iov.created":
+        yield from _columns(data["iov"])
+    elif kind == "timelines.changed":
+        for change in data["lists"]:
+            yield from _columns(change["attached"])
+
+
+def _columns(rows: Json) -> Iterator[tuple[Json, Json]]:
+    """Yield digest and size of rows told in columns; a column of nothing is left out."""
+    digests = rows.get("digest") or []
+    sizes = rows.get("size") or [None] * len(digests)
+    for digest, size in zip(digests, sizes, strict=True):
+        if digest is not None:
+            yield digest, size
 
 
 def _hex(digest: Json) -> str:

@@ -75,7 +75,7 @@ async def _verify(url: str, hashed: bool, tell: Tell) -> Report:
     return Report(
         head=head,
         payloads=len(named),
-        size=sum(one.size for one in named),
+        size=sum(one.size or 0 for one in named),
         hashed=hashed,
         problems=tuple(sorted(problems, key=lambda problem: problem.lsn)),
     )
@@ -106,7 +106,10 @@ class _Walk:
             lines = page.splitlines()[: head.lsn - told]
             for line in lines:
                 for one in chain.take(line):
-                    if (known := named.setdefault(one.hex, one)).size != one.size:
+                    known = named.setdefault(one.hex, one)
+                    if known.size is None:
+                        named[one.hex] = one
+                    elif one.size not in {None, known.size}:
                         chain.problems.append(
                             Problem(one.lsn, f"says {one.size} bytes of {one.hex[:12]}, "
                                     f"LSN {known.lsn} says {known.size}")
@@ -144,7 +147,7 @@ class _Walk:
                     body = await response.read()
                     raise from_answer(response.status, response.headers, body, self._url)
                 length = response.headers.get("Content-Length", "")
-                if length != str(one.size):
+                if one.size is not None and length != str(one.size):
                     return f"has {length or 'no'} bytes, the ledger says {one.size}"
                 return await _hash_differs(response, one.hex) if hashed else ""
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

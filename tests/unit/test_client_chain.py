@@ -96,6 +96,26 @@ def test_payloads_named_by_entries():
     assert chain.problems == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "sizes"),
+    [
+        ("iov.created", {"iov": {"digest": [DIGEST], "size": [5]}}, [5]),
+        ("iov.created", {"iov": {"start_major": [1], "name": ["elsewhere"]}}, []),
+        (
+            "timelines.changed",
+            {"lists": [{"attached": {"digest": [DIGEST, None]}}, {"attached": {}},
+                       {"attached": {"digest": [DIGEST], "size": [9]}}]},
+            [None, 9],
+        ),
+    ],
+)  # fmt: skip
+def test_columns_that_say_nothing_are_left_out(kind, data, sizes):
+    """Payload IOVs of any number of lists, with a size or without."""
+    chain = Chain()
+    assert [one.size for one in chain.take(line(1, START, kind, data))] == sizes
+    assert chain.problems == []
+
+
 @pytest.mark.parametrize("data", [{}, {"digest": "md5:1", "size": 1}, {"digest": DIGEST}, []])
 def test_an_entry_that_should_name_a_payload_and_does_not(data):
     """It is reported at its place."""
