@@ -6,6 +6,7 @@ Threads, sockets and connections are made in the workers, after the fork.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -72,6 +73,8 @@ def post_worker_init(worker: ThreadWorker) -> None:
     from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415 - not in the parent process
     from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
+    gc.freeze()  # what came up with the process stays; bulk bodies and answers are no cycles
+    gc.set_threshold(50_000)
     worker.wsgi.extensions[FOLLOWER].start()
     if os.read(_ready_tokens[0], 1) == b"!":
         is_complete = caught_up(worker.wsgi.extensions[TIER].database, CATCH_UP)
