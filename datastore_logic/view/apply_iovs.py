@@ -28,7 +28,7 @@ def created(step: Step, event: IovCreated) -> None:
 
 
 def timelines_changed(step: Step, event: TimelinesChanged) -> None:
-    """Change timelines, first what leaves all of them: an IOV may go from one to another."""
+    """Change the timelines of lists, one after the other; that is one act on each of their tags."""
     changes = [(list_rows.writable(step, _list(step, told)), told) for told in event.lists]
     told_of: dict[int, list[dict[str, Any]]] = {}
     for held, change in changes:
