@@ -201,8 +201,8 @@ def _freeze_stream(
 ) -> Committed:
     def look(snapshot: Snapshot) -> None:
         snapshot.position.refuse_if_halted()
-        find_tag(snapshot, name)
-        if check is not None:
+        tag = find_tag(snapshot, name)
+        if check is not None and tag.state is not TagState.FROZEN:
             check(snapshot)
 
     tier.decided(look)
