@@ -113,6 +113,22 @@ def test_a_read_of_what_is_not_there_is_json(both, path, status):
     assert refused.json()["code"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/nowhere", 404, "There is nothing at /nowhere."),
+        ("GET", "/api/v1/{x}", 404, "There is nothing at /api/v1/{x}."),
+        ("PATCH", "/api/v1/global-tags", 405, "/api/v1/global-tags does not take PATCH"),
+    ],
+)
+def test_what_is_not_served_is_told_in_our_words(both, method, path, status, words):
+    """The path or the method, and no advice to check the spelling; no cache keeps it."""
+    refused = both.ask(method, path)
+    assert refused.status == status
+    assert refused.json()["detail"].startswith(words)
+    assert refused.headers["Cache-Control"] == "no-store"
+
+
 def test_a_body_larger_than_allowed_is_413(both):
     """A segment beyond MAX_SEGMENT_BYTES is refused, announced or not."""
     before = lsn(both)

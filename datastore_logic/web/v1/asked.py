@@ -49,10 +49,8 @@ def reading(tier: Tier, *refs: TagRef, lazily: bool = False) -> Iterator[Snapsho
         BufferAway: this replica has not, and cannot ask whether the ledger has.
     """
     asked = max((each.lsn or 0 for each in refs), default=0)
-    if asked and asked > tier.database.position().applied_lsn:
-        head = tier.buffer.head().lsn
-        if asked > head:
-            raise NotFound("lsn", f"{asked}; the ledger's last is {head}")
+    if asked:
+        _refuse_future(tier, asked)
     streamed = tier.config.stream_tag
     of = streamed if any(each.name == streamed for each in refs) else None
     with tier.reading(max(wire.min_lsn(), asked), of=of, lazily=lazily) as snapshot:
