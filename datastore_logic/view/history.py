@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from datastore_logic.domain.moment import LIMIT
+from datastore_logic.errors import NotFound
 
 if TYPE_CHECKING:
     from datastore_logic.view.database import Snapshot
@@ -39,3 +40,19 @@ def history(
     return [
         ActRow(lsn, time, actor, act, orjson.loads(about)) for lsn, time, actor, act, about in rows
     ]
+
+
+def last_called(snapshot: Snapshot, name: str) -> int:
+    """Return the id of the tag that has this name, or was the last to have it.
+
+    Raises:
+        NotFound: no tag ever had it.
+    """
+    found = snapshot.connection.execute(
+        "SELECT tag_id FROM tag_version WHERE name = ?"
+        " ORDER BY until_lsn IS NULL DESC, lsn DESC LIMIT 1",
+        (name,),
+    ).fetchone()
+    if found is None:
+        raise NotFound("tag", name)
+    return int(found[0])

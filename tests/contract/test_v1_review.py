@@ -142,6 +142,21 @@ def test_a_difference_is_cut_at_its_limit_and_says_so(both):
     assert [change["payload_type"] for change in noise["changes"]] == ["Noise"]
 
 
+def test_a_difference_of_frozen_contents_is_kept_for_ever(both):
+    """What two fingerprints name never changes, so neither does what is between them."""
+    marks = []
+    for name, payload in (("was", "b1"), ("is", "b2")):
+        make(both, name, ("Beam", 1, None, payload))
+        marks.append(both.post(f"{TAGS}/{name}/freeze").json()["fingerprint"])
+    url = f"{TAGS}/was@{marks[0]}/diff?to=is@{marks[1]}"
+    first = both.ask("GET", url)
+    assert first.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    both.post(f"{TAGS}/is/unfreeze", '{"reason":"more"}')
+    insert(both, "is", ("Beam", 2, None, "b3"))
+    assert both.ask("GET", url).data == first.data
+    assert both.ask("GET", url, If_None_Match=first.headers["ETag"]).status == 304
+
+
 @pytest.mark.parametrize(
     ("query", "status", "said"),
     [
@@ -197,6 +212,22 @@ def test_the_history_is_read_by_pages(both):
     assert both.ask("GET", f"{TAGS}/nobody/history").status == 404
     refused = both.ask("GET", f"{TAGS}/paged/history?before=x")
     assert (refused.status, refused.json()["field"]) == (400, "before")
+
+
+def test_the_history_of_a_deleted_tag_says_who_deleted_it(both):
+    """By the name alone; as of an LSN and under a fingerprint it ends there, for ever."""
+    then = make(both, "gone", ("Beam", 1, None, "b1"))
+    mark = both.post(f"{TAGS}/gone/freeze").json()["fingerprint"]
+    kept = both.ask("GET", f"{TAGS}/gone@{mark}/history")
+    both.post(f"{TAGS}/gone/unfreeze", '{"reason":"a mistake"}')
+    both.ask("DELETE", f"{TAGS}/gone?user=mallory")
+    whole = both.get(f"{TAGS}/gone/history")["entries"]
+    assert (whole[0]["actor"], whole[0]["act"]) == ("mallory", "tag.deleted")
+    assert len(whole) == 5
+    assert both.get(f"{TAGS}/gone@{then}/history")["entries"] == whole[3:]
+    assert both.get(f"{TAGS}/gone/history?as_of={then}")["entries"] == whole[3:]
+    assert both.ask("GET", f"{TAGS}/gone@{mark}/history").data == kept.data
+    assert kept.json()["entries"] == whole[2:]
 
 
 def test_payloads_are_read_where_that_is_asked_for(both):

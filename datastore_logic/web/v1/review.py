@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 
-from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import BadRequest
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.diff import difference
-from datastore_logic.view.history import history
-from datastore_logic.view.tags import find_tag
+from datastore_logic.view.history import history, last_called
 from datastore_logic.web import wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
@@ -19,8 +18,10 @@ from datastore_logic.web.v1.route import Route
 if TYPE_CHECKING:
     from flask import Response
 
+    from datastore_logic.domain.tags import TagRef
     from datastore_logic.domain.timeline import Payload
     from datastore_logic.services.tier import Tier
+    from datastore_logic.view.database import Snapshot
     from datastore_logic.view.diff import Difference
 
 CHANGES: Final = 10_000
@@ -44,37 +45,39 @@ def diff_tags(tier: Tier, tag: str) -> Response:
         before, after = find_content(snapshot, old), find_content(snapshot, new)
         found = difference(snapshot, before, after, only, limit)
         told = {"from": shown.about(before), "to": shown.about(after), **_difference(found)}
+        if old.fingerprint is not None and new.fingerprint is not None:
+            return wire.immutable(told, snapshot, f"{old.fingerprint}-{new.fingerprint}")
         return wire.as_it_is(told, snapshot)
 
 
 def tag_history(tier: Tier, tag: str) -> Response:
-    """Show who did what to a tag, newest first."""
-    name, limit = TagName.parse(tag), asked.limit()
+    """Show who did what to a tag, newest first; also to one that is deleted, by its last name."""
+    ref, limit = asked.ref(tag), asked.limit()
     before = asked.number("before") if "before" in request.args else None
-    with tier.reading(wire.min_lsn(), of=name) as snapshot:
-        row = find_tag(snapshot, name)
-        acts, following = shown.page(
-            history(snapshot, row.id, before, limit + 1), limit, lambda act: act.lsn
-        )
-        entries = [
-            {
-                "lsn": act.lsn,
-                "time": act.time,
-                "actor": act.actor,
-                "act": act.act,
-                "about": act.about,
-            }
-            for act in acts
-        ]
-        told = {"lsn": snapshot.lsn, "entries": entries, "next": following}
-        return shown.read(told, snapshot, row.lsn)
+    with asked.reading(tier, ref) as snapshot:
+        tag_id, upto = _whose(snapshot, ref)
+        first = history(snapshot, tag_id, upto + 1, 1)
+        end = upto + 1 if before is None else min(before, upto + 1)
+        found = history(snapshot, tag_id, end, limit + 1)
+        acts, following = shown.page(found, limit, lambda act: act.lsn)
+        entries = [asdict(act) for act in acts]
+        told = {"lsn": upto, "entries": entries, "next": following}
+        return shown.read(told, snapshot, first[0].lsn if first else upto, ref)
 
 
 ROUTES: Final = (
     Route("GET", "/global-tags/<tag>/check", check_tag, ("as_of", *asked.LOOK)),
     Route("GET", "/global-tags/<tag>/diff", diff_tags, ("as_of", "limit", "to", "type")),
-    Route("GET", "/global-tags/<tag>/history", tag_history, ("before", "limit")),
+    Route("GET", "/global-tags/<tag>/history", tag_history, ("as_of", "before", "limit")),
 )
+
+
+def _whose(snapshot: Snapshot, ref: TagRef) -> tuple[int, int]:
+    """Return the id of the tag and the last LSN whose act on it counts."""
+    if ref.fingerprint is None and ref.lsn is None:
+        return last_called(snapshot, ref.name), snapshot.lsn
+    content = find_content(snapshot, ref)
+    return content.tag.id, content.lsn
 
 
 def _difference(found: Difference) -> dict[str, Any]:
