@@ -6,6 +6,9 @@ from datastore_logic import errors
 from datastore_logic.domain import errors as domain
 
 
+MALFORMED = (domain.BadValue, domain.UnfreezeNeedsReason)
+
+
 def descendants(kind):
     """Return the classes below one, itself included."""
     return [kind, *(below for child in kind.__subclasses__() for below in descendants(child))]
@@ -26,9 +29,9 @@ def test_every_error_of_this_tier_has_a_status(kind):
 
 @pytest.mark.parametrize("kind", descendants(domain.BadValue) + descendants(domain.StateForbids))
 def test_what_callers_get_wrong_is_never_5xx(kind):
-    """A bad value is 400; what a state forbids is 409."""
+    """A bad value is 400, a reason that is not given too; what a state forbids is 409."""
     status = next(errors.STATUS[parent] for parent in kind.__mro__ if parent in errors.STATUS)
-    assert status == (400 if issubclass(kind, domain.BadValue) else 409)
+    assert status == (400 if issubclass(kind, MALFORMED) else 409)
 
 
 def test_whatever_is_unavailable_says_when_to_come_back():
