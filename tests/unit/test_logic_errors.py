@@ -5,7 +5,6 @@ import pytest
 from datastore_logic import errors
 from datastore_logic.domain import errors as domain
 
-
 MALFORMED = (domain.BadValue, domain.UnfreezeNeedsReason)
 
 
