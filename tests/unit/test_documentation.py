@@ -1,4 +1,4 @@
-"""What the documentation names exists, and its table of states is the one in the code."""
+"""What the documentation names exists, and its tables are those in the code."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from datastore_logic.domain import events
+from datastore_logic.domain.findings import WEIGHT, Finding
 from datastore_logic.domain.tags import ALLOWED, MAY_BECOME
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +25,14 @@ def test_the_table_of_transitions_is_the_one_in_the_code():
     text = (ROOT / "docs" / "conditions-model.md").read_text()
     for state, others in MAY_BECOME.items():
         assert f"| {state} | {' | '.join(others.values())} |" in text
+
+
+def test_the_table_of_findings_is_the_one_in_the_code():
+    """docs/conditions-model.md prints what datastore_logic.domain.findings.WEIGHT says."""
+    text = (ROOT / "docs" / "conditions-model.md").read_text()
+    assert set(WEIGHT) == set(Finding)
+    for finding, weight in WEIGHT.items():
+        assert f"| `{finding}` | {weight} |" in text
 
 
 def test_every_ledger_entry_is_described():
