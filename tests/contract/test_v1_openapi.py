@@ -46,7 +46,7 @@ schema = schemathesis.openapi.from_path(PATH, config=CONFIG)
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """Run both tiers."""
-    with pair(tmp_path_factory.mktemp("openapi"), VIEW_WAIT="0.5") as running:
+    with pair(tmp_path_factory.mktemp("openapi")) as running:
         yield running
 
 
