@@ -43,6 +43,7 @@ _COLUMNS = (
 )
 _BIG = 5_000_000
 _IN_MEMORY = 4096
+_GENTLE = 8  # clients who ask meanwhile: the process that slices gives way to requests
 _SLICED_WITHIN, _SEEN_WITHIN = 600.0, 3.0
 _ACCEPT = frozenset({200, 304})
 
@@ -125,7 +126,7 @@ def _warm(bench: Bench, at: Standing, tag: str, pinned: str) -> float:
     while not _is_sliced(at):
         if time.monotonic() > begin + _SLICED_WITHIN:
             raise Refused(f"no slices of {at.shape.label} within {_SLICED_WITHIN:.0f} s")
-        _ask(bench, at, functools.partial(anywhere, v1_query, tag, at.shape), MANY)
+        _ask(bench, at, functools.partial(anywhere, v1_query, tag, at.shape), _GENTLE)
     after = time.monotonic() - begin
     seen = time.monotonic() + _SEEN_WITHIN
     while time.monotonic() < seen:
@@ -192,15 +193,18 @@ def table(found: Resolved) -> Table:
             for (name, clients), sample in found.samples.items()
         ),
         (
-            *(
-                [f"The pod had its slices after {seconds(found.sliced_after)} of being asked."]
-                if found.sliced_after > 1
-                else []
-            ),
+            *_when_sliced(found),
             f"An answer has {one} (legacy), {other} (v1).",
             f"Resident in each worker: {memory}.",
         ),
     )
+
+
+def _when_sliced(found: Resolved) -> list[str]:
+    if found.shape.total <= _IN_MEMORY:
+        return []
+    after = seconds(found.sliced_after)
+    return [f"The pod had its slices after {after}, {_GENTLE} clients asking meanwhile."]
 
 
 def _row(name: str, clients: int, sample: Sample, floor: float) -> tuple[str, ...]:
