@@ -7,13 +7,14 @@ reads a clock, a database or a request: what is known comes as values, what is r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from datastore_logic.domain.bulk import Effects, lay
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import (
     AlreadyExists,
     InUse,
+    TagIsFrozen,
     TagIsLocked,
     TagIsStreamed,
     UnfreezeNeedsReason,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from datastore_logic.domain.moment import Moment
     from datastore_logic.domain.tags import PayloadTypeName, TagName, TagRef
     from datastore_logic.domain.timeline import Row
+
+OpenState = Literal[TagState.UNLOCKED, TagState.LOCKED]
+"""The states in which a tag may still change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +132,47 @@ def clone(
     return TagCloned(source.name, name, description, author, source.fingerprint, source.lsn)
 
 
-def change_state(
-    tag: GlobalTag, state: TagState, reason: str | None, fingerprint: Callable[[], str]
-) -> TagChanged | TagFrozen | None:
-    """Lock, unlock, freeze or unfreeze; the state it has already changes nothing.
+def freeze(tag: GlobalTag, reason: str | None, fingerprint: Callable[[], str]) -> TagFrozen | None:
+    """Freeze a tag; its `fingerprint` is computed only if it is not frozen already.
+
+    Raises:
+        TagIsStreamed: it is the streaming buffer's and changes only with the buffer.
+    """
+    if not _becomes(tag, TagState.FROZEN, reason):
+        return None
+    return TagFrozen(tag.name, fingerprint(), reason)
+
+
+def reopen(tag: GlobalTag, state: OpenState, reason: str | None) -> TagChanged | None:
+    """Lock or unlock a tag, also a frozen one; the state it has already changes nothing.
 
     Raises:
         UnfreezeNeedsReason: it is frozen, and no reason is given.
         TagIsStreamed: it is the streaming buffer's and changes only with the buffer.
     """
-    becoming = MAY_BECOME[tag.state][state]
-    if becoming is Becoming.SAME:
-        return None
-    _refuse_streamed(tag)
-    if becoming is Becoming.WITH_REASON and not reason:
-        raise UnfreezeNeedsReason(f"Global tag {tag.name} is frozen: unfreezing needs a reason.")
-    if state is TagState.FROZEN:
-        return TagFrozen(tag.name, fingerprint(), reason)
-    return TagChanged(tag.name, state, reason)
+    return TagChanged(tag.name, state, reason) if _becomes(tag, state, reason) else None
+
+
+def lock_or_unlock(tag: GlobalTag, state: OpenState, reason: str | None) -> TagChanged | None:
+    """Lock or unlock a tag; a reason is told, and does not open a frozen one.
+
+    Raises:
+        TagIsFrozen: it is.
+        TagIsStreamed: it is the streaming buffer's and changes only with the buffer.
+    """
+    if tag.state is TagState.FROZEN:
+        raise TagIsFrozen(tag.name)
+    return reopen(tag, state, reason)
+
+
+def unfreeze(tag: GlobalTag, reason: str) -> TagChanged | None:
+    """Unlock a frozen tag; one that is not frozen is left as it is.
+
+    Raises:
+        UnfreezeNeedsReason: the reason is empty.
+        TagIsStreamed: it is the streaming buffer's and changes only with the buffer.
+    """
+    return reopen(tag, TagState.UNLOCKED, reason) if tag.state is TagState.FROZEN else None
 
 
 def delete(tag: GlobalTag) -> TagDeleted:
@@ -265,6 +292,21 @@ def delete_iov(held: PayloadList, start: Moment) -> ListChange:
         _refuse_streamed(held.tag)
     held.may(Act.DETACH)
     return held.changed(Effects(Columns([], [])), deleted=(start,))
+
+
+def _becomes(tag: GlobalTag, state: TagState, reason: str | None) -> bool:
+    """Return whether a tag is to become of that state, False if it is so already.
+
+    Raises:
+        UnfreezeNeedsReason, TagIsStreamed: it may not.
+    """
+    becoming = MAY_BECOME[tag.state][state]
+    if becoming is Becoming.SAME:
+        return False
+    _refuse_streamed(tag)
+    if becoming is Becoming.WITH_REASON and not reason:
+        raise UnfreezeNeedsReason(f"Global tag {tag.name} is frozen: unfreezing needs a reason.")
+    return True
 
 
 def _refuse_streamed(tag: GlobalTag) -> None:

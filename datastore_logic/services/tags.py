@@ -8,7 +8,6 @@ import orjson
 
 from datastore_logic.buffer_client import refusal
 from datastore_logic.domain import decisions
-from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
 from datastore_logic.services.commit import Asking, Committed, Proposal, commit
@@ -23,7 +22,8 @@ from datastore_logic.view.tags import find_tag, tag_named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datastore_logic.domain.decisions import GlobalTag
+    from datastore_logic.domain.decisions import GlobalTag, OpenState
+    from datastore_logic.domain.events import TagChanged
     from datastore_logic.domain.tags import TagRef
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
@@ -93,41 +93,36 @@ def clone_tag(
     return commit(tier, asking, f"clone {source} {name}", decide)
 
 
-def change_state(
-    tier: Tier,
-    name: TagName,
-    state: TagState,
-    *,
-    reason: str | None = None,
-    check: Check | None = None,
-    thaw: bool = True,
-    asking: Asking,
+def reopen_tag(
+    tier: Tier, name: TagName, state: OpenState, *, reason: str | None, asking: Asking
 ) -> Committed:
-    """Lock, unlock, freeze or unfreeze a tag; the state it has already changes nothing.
+    """Lock or unlock a tag, also a frozen one; the state it has already changes nothing.
 
     Raises:
         NotFound: no such tag.
-        TagIsFrozen: it is, and `thaw` is not meant.
         UnfreezeNeedsReason, TagIsStreamed: it may not become that.
-        And whatever `check` raises, which sees the very state that would be frozen.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
-        row = find_tag(snapshot, name)
-        if not thaw and TagState.FROZEN is row.state is not state:
-            raise TagIsFrozen(name)
+    def decide(tag: GlobalTag) -> TagChanged | None:
+        return decisions.reopen(tag, state, reason)
 
-        def fingerprint() -> str:
-            if check is not None:
-                check(snapshot)
-            return tag_fingerprint(snapshot.connection, row.id)
+    return _change(tier, name, decide, f"{state} {name}", asking)
 
-        event = decisions.change_state(known_tag(row), state, reason, fingerprint)
-        if event is None:
-            return Committed(row.lsn, new=False)
-        return Proposal(event, (tag_key(name),), _as_it_is(snapshot, row, state))
 
-    return commit(tier, asking, f"{state} {name}", decide)
+def lock_or_unlock_tag(
+    tier: Tier, name: TagName, state: OpenState, *, reason: str | None, asking: Asking
+) -> Committed:
+    """Lock or unlock a tag; the state it has already changes nothing.
+
+    Raises:
+        NotFound: no such tag.
+        TagIsFrozen, TagIsStreamed: it may not become that.
+    """
+
+    def decide(tag: GlobalTag) -> TagChanged | None:
+        return decisions.lock_or_unlock(tag, state, reason)
+
+    return _change(tier, name, decide, f"{state} {name}", asking)
 
 
 def unfreeze_tag(tier: Tier, name: TagName, *, reason: str, asking: Asking) -> Committed:
@@ -138,16 +133,10 @@ def unfreeze_tag(tier: Tier, name: TagName, *, reason: str, asking: Asking) -> C
         UnfreezeNeedsReason, TagIsStreamed: it may not be.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
-        row = find_tag(snapshot, name)
-        if row.state is not TagState.FROZEN:
-            return Committed(row.lsn, new=False)
-        event = decisions.change_state(known_tag(row), TagState.UNLOCKED, reason, str)
-        if event is None:
-            return Committed(row.lsn, new=False)
-        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
+    def decide(tag: GlobalTag) -> TagChanged | None:
+        return decisions.unfreeze(tag, reason)
 
-    return commit(tier, asking, f"unfreeze {name}", decide)
+    return _change(tier, name, decide, f"unfreeze {name}", asking)
 
 
 def freeze_tag(
@@ -163,11 +152,27 @@ def freeze_tag(
 
     Raises:
         NotFound: no such tag.
-        And whatever `check` raises.
+        TagIsStreamed: it changes only with a buffer of another name.
+        And whatever `check` raises, which sees the very state that would be frozen.
     """
     if name == tier.config.stream_tag:
         return _freeze_stream(tier, name, token, check, asking)
-    return change_state(tier, name, TagState.FROZEN, reason=reason, check=check, asking=asking)
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        row = find_tag(snapshot, name)
+
+        def fingerprint() -> str:
+            if check is not None:
+                check(snapshot)
+            return tag_fingerprint(snapshot.connection, row.id)
+
+        event = decisions.freeze(known_tag(row), reason, fingerprint)
+        if event is None:
+            return Committed(row.lsn, new=False)
+        content = list_keys(held.id for held in lists_of(snapshot, row.id))
+        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name), *content))
+
+    return commit(tier, asking, f"{TagState.FROZEN} {name}", decide)
 
 
 def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
@@ -190,10 +195,21 @@ def _known(row: TagRow | None) -> GlobalTag | None:
     return None if row is None else known_tag(row)
 
 
-def _as_it_is(snapshot: Snapshot, row: TagRow, state: TagState) -> dict[str, int]:
-    """Return what a change of state rests on: a freeze on all of the content."""
-    lists = lists_of(snapshot, row.id) if state is TagState.FROZEN else []
-    return snapshot.touched(tag_key(row.name), *list_keys(held.id for held in lists))
+def _change(
+    tier: Tier,
+    name: TagName,
+    change: Callable[[GlobalTag], TagChanged | None],
+    asked: str,
+    asking: Asking,
+) -> Committed:
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        row = find_tag(snapshot, name)
+        event = change(known_tag(row))
+        if event is None:
+            return Committed(row.lsn, new=False)
+        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
+
+    return commit(tier, asking, asked, decide)
 
 
 def _freeze_stream(

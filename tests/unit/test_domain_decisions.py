@@ -129,16 +129,23 @@ def test_what_takes_something_away_obeys_the_state(state, refusal):
 @pytest.mark.parametrize("was", TagState)
 @pytest.mark.parametrize("becomes", TagState)
 def test_states_follow_each_other_as_the_table_says(was, becomes):
-    """Unlocked and locked become anything; frozen only with a reason; the same is nothing."""
+    """Unlocked and locked become anything; frozen only with a reason; the same is nothing.
+
+    To lock or unlock is never to unfreeze, to unfreeze never to unlock what is locked.
+    """
     assert set(MAY_BECOME) == set(TagState)
     assert set(MAY_BECOME[was]) == set(TagState)
-    made = decisions.change_state(tag(was), becomes, "why", lambda: MARK)
-    if was is becomes:
-        assert made is None
-    elif becomes is FROZEN:
-        assert made == TagFrozen(TagName("X"), MARK, "why")
+    changed = None if was is becomes else TagChanged(TagName("X"), becomes, "why")
+    if becomes is FROZEN:
+        frozen = None if was is FROZEN else TagFrozen(TagName("X"), MARK, "why")
+        assert decisions.freeze(tag(was), "why", lambda: MARK) == frozen
+        return
+    assert decisions.reopen(tag(was), becomes, "why") == changed
+    if was is FROZEN:
+        assert outcome(lambda: decisions.lock_or_unlock(tag(was), becomes, "why")) is TagIsFrozen
     else:
-        assert made == TagChanged(TagName("X"), becomes, "why")
+        assert decisions.lock_or_unlock(tag(was), becomes, "why") == changed
+        assert decisions.unfreeze(tag(was), "why") is None
 
 
 @pytest.mark.parametrize("becomes", [UNLOCKED, LOCKED])
@@ -146,7 +153,13 @@ def test_states_follow_each_other_as_the_table_says(was, becomes):
 def test_unfreezing_says_why(becomes, reason):
     """Without a reason it stays frozen."""
     with pytest.raises(UnfreezeNeedsReason, match="needs a reason"):
-        decisions.change_state(tag(FROZEN), becomes, reason, lambda: MARK)
+        decisions.reopen(tag(FROZEN), becomes, reason)
+
+
+def test_what_is_unfrozen_is_unlocked():
+    """It is an act of its own, and needs a reason as well."""
+    assert decisions.unfreeze(tag(FROZEN), "why") == TagChanged(TagName("X"), UNLOCKED, "why")
+    assert outcome(lambda: decisions.unfreeze(tag(FROZEN), "")) is UnfreezeNeedsReason
 
 
 def test_creating_what_exists_changes_nothing():
@@ -184,7 +197,10 @@ def test_the_streamed_tag_changes_only_with_the_buffer():
     mine = held(UNLOCKED, streamed=True)
     loose = PayloadList(8, BEAM, None)
     for decide in (
-        lambda: decisions.change_state(streamed, LOCKED, None, lambda: MARK),
+        lambda: decisions.freeze(streamed, None, lambda: MARK),
+        lambda: decisions.reopen(streamed, LOCKED, "why"),
+        lambda: decisions.lock_or_unlock(streamed, LOCKED, None),
+        lambda: decisions.unfreeze(tag(FROZEN, streamed=True), "why"),
         lambda: decisions.delete(streamed),
         lambda: decisions.attach(loose, 8, streamed, None),
         lambda: decisions.attach(mine, 7, tag(UNLOCKED, "other"), None),

@@ -106,7 +106,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
         if state is TagState.FROZEN:
             done = tags.freeze_tag(tier, tag, reason=reason, asking=asking)
         else:
-            done = tags.change_state(tier, tag, state, reason=reason, asking=asking)
+            done = tags.reopen_tag(tier, tag, state, reason=reason, asking=asking)
         return _changed(tier, tag, done, shown.STATUS_ID[state])
 
     @routes.delete("/deleteGlobalTag/<name>")

@@ -19,6 +19,7 @@ from datastore_logic.web.v1.route import Route
 if TYPE_CHECKING:
     from flask import Response
 
+    from datastore_logic.domain.decisions import OpenState
     from datastore_logic.services.commit import Committed
     from datastore_logic.services.tier import Tier
 
@@ -98,16 +99,19 @@ def unfreeze(tier: Tier, tag: str) -> Response:
 def freeze(tier: Tier, tag: str) -> Response:
     """Freeze a tag, unless its report speaks against it and `strict` was asked for."""
     name, told = TagName.parse(tag), asked.body("user", "token", "reason", needed=False)
+    strict, look = asked.flag("strict"), asked.look()
+    is_told = asked.flag("report", default=True)
     done, report = freeze_with_report(
         tier,
         name,
-        asked.look(),
-        strict=asked.flag("strict"),
+        look if is_told or strict else None,
+        strict=strict,
         token=wire.text(told, "token", ""),
         reason=asked.optional(told, "reason"),
         asking=asked.asking(wire.text(told, "user", "", most=wire.MAX_USER)),
     )
-    return _state(tier, name, done, report=report.wire())
+    more = {} if report is None else {"report": report.wire()}
+    return _state(tier, name, done, **more)
 
 
 ROUTES: Final = (
@@ -119,15 +123,15 @@ ROUTES: Final = (
     Route("POST", "/global-tags/<tag>/lock", lock, ("user",)),
     Route("POST", "/global-tags/<tag>/unlock", unlock, ("user",)),
     Route("POST", "/global-tags/<tag>/unfreeze", unfreeze, ("user",)),
-    Route("POST", "/global-tags/<tag>/freeze", freeze, ("strict", *asked.LOOK, "user")),
+    Route("POST", "/global-tags/<tag>/freeze", freeze, ("report", "strict", *asked.LOOK, "user")),
 )
 
 
-def _change(tier: Tier, tag: str, state: TagState) -> Response:
+def _change(tier: Tier, tag: str, state: OpenState) -> Response:
     told, name = asked.body("reason", needed=False), TagName.parse(tag)
     reason = asked.optional(told, "reason")
     asking = asked.asking()
-    done = tags.change_state(tier, name, state, reason=reason, thaw=False, asking=asking)
+    done = tags.lock_or_unlock_tag(tier, name, state, reason=reason, asking=asking)
     return _state(tier, name, done)
 
 
