@@ -111,7 +111,8 @@ class Client:
 
     def freeze_tag(self, name: str, user: str, token: str) -> results.TagFrozen:
         """Freeze a tag for good; a frozen one answers the same again."""
-        call = Call("POST", f"{_tag_path(name)}/freeze", json={"user": user, "token": token})
+        body = {"user": user, "token": token}
+        call = Call("POST", f"{_tag_path(name)}/freeze", {"report": "0"}, json=body)
         return results.parse(results.tag_frozen, json_of(self._send(_keyed(call))), self.url)
 
     def resolve(

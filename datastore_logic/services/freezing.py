@@ -58,20 +58,22 @@ class _Check:
 def freeze_with_report(
     tier: Tier,
     name: TagName,
-    look: Look,
+    look: Look | None,
     *,
     strict: bool = False,
     token: str = "",
     reason: str | None = None,
     asking: Asking,
-) -> tuple[Committed, Report]:
-    """Freeze a tag; again is harmless. Return what was found in it as well.
+) -> tuple[Committed, Report | None]:
+    """Freeze a tag; again is harmless. Return what was found in it as well, if it was looked over.
 
     Raises:
         NotFound: no such tag or template.
         PreflightFailed: it is to be `strict`, and something was found.
         DatabufferError: it was not frozen, or nobody knows.
     """
+    if look is None:
+        return freeze_tag(tier, name, token=token, reason=reason, asking=asking), None
     check = _Check(tier, TagRef(name), look, strict)
     done = freeze_tag(tier, name, token=token, reason=reason, check=check, asking=asking)
     if check.report is not None:

@@ -62,6 +62,14 @@ def test_a_sound_tag_freezes_strictly(both):
     assert (again.status, again.json()["fingerprint"]) == (200, frozen["fingerprint"])
 
 
+def test_who_wants_no_report_gets_none(both):
+    """A large tag is frozen sooner without a look at each IOV; a strict freeze always looks."""
+    make(both, "quick", ("Beam", 1, 3, "b1"), ("Beam", 5, None, "b5"))
+    assert both.post(f"{TAGS}/quick/freeze?report=0&strict=1").status == 409
+    frozen = both.post(f"{TAGS}/quick/freeze?report=0").json()
+    assert (frozen["state"], "report" in frozen) == ("frozen", False)
+
+
 def test_a_template_says_which_types_are_needed(both):
     """A type that it has and the tag has not is missing, and refuses a strict freeze."""
     make(both, "model", ("Beam", 1, None, "b1"), ("Noise", 1, None, "n1"))

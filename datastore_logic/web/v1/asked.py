@@ -112,9 +112,9 @@ def words(name: str) -> str:
     return told
 
 
-def flag(name: str) -> bool:
+def flag(name: str, *, default: bool = False) -> bool:
     """Return whether a query parameter says yes: 1 or true, 0 or false."""
-    told = request.args.get(name, "0")
+    told = request.args.get(name, "1" if default else "0")
     if told not in {"0", "1", "true", "false"}:
         raise BadRequest(f"{name}: must be 1 or 0", field=name)
     return told in {"1", "true"}
