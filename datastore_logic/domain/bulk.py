@@ -23,7 +23,7 @@ from datastore_logic.domain.timeline import Attach, Detach, Row, Trim, insert
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from datastore_logic.domain.columns import Pair
+    from datastore_logic.domain.moment import Pair
     from datastore_logic.domain.timeline import Change
 
 
@@ -68,7 +68,7 @@ def lay(
     if not wanted:
         return Effects(wanted)
     order = _in_order(wanted.starts())
-    ends = _ends(order, wanted, [_pair(row.interval.start) for row in stored], following)
+    ends = _ends(order, wanted, [row.interval.start.pair() for row in stored], following)
     sent = wanted.picked(order, ends)
     is_open = [wanted.end_major is None or wanted.end_major[at] is None for at in order]
     if _follow_each_other(sent) and _only_follow(stored, sent, all_open=all(is_open)):
@@ -118,7 +118,7 @@ def _only_follow(stored: Sequence[Row], sent: Columns, *, all_open: bool) -> boo
     if not stored:
         return True
     first = stored[0].interval
-    return all_open and len(stored) == 1 and first.is_open and _pair(first.start) < sent.starts()[0]
+    return all_open and len(stored) == 1 and first.is_open and first.start.pair() < sent.starts()[0]
 
 
 def _refuse_overlaps(stored: Sequence[Row], rows: list[Row], is_open: list[bool]) -> None:
@@ -185,7 +185,3 @@ class _Rows:
             case Detach(start):
                 del self._starts[bisect_left(self._starts, start)]
                 del self._at[start]
-
-
-def _pair(moment: Moment) -> Pair:
-    return (moment.major, moment.minor)

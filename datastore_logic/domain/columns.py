@@ -12,15 +12,16 @@ from itertools import repeat
 from operator import lt
 from typing import TYPE_CHECKING, Any, Final
 
-from datastore_logic.domain.moment import LIMIT, Interval, Moment
+from datastore_logic.domain.bare import row_of
+from datastore_logic.domain.moment import LIMIT
 from datastore_logic.domain.tags import Digest
-from datastore_logic.domain.timeline import Payload, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-Pair = tuple[int, int]
-"""A moment as its two integers; compares as moments do."""
+    from datastore_logic.domain.bare import Bare
+    from datastore_logic.domain.moment import Pair
+    from datastore_logic.domain.timeline import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Columns:
     def of(cls, rows: Iterable[Row], ids: list[int | None] | None = None) -> Columns:
         """Return rows as columns.
 
-        >>> Columns.of([Row(Interval(Moment(1, 2)), Payload("a"))]).starts()
+        >>> Columns.of([row_of((1, 2, None, None, "a", None, None, None, None))]).starts()
         [(1, 2)]
         """
         held = list(rows)
@@ -118,8 +119,8 @@ class Columns:
             for major, minor in zip(self.end_major, minors, strict=False)
         ]
 
-    def tuples(self) -> Iterator[tuple[Any, ...]]:
-        """Yield (start major, minor, end major, minor, name, checksum, digest, size, revision)."""
+    def bare(self) -> Iterator[Bare]:
+        """Yield each payload IOV as its columns."""
         nothing = repeat(None)
         return zip(
             self.start_major,
@@ -136,12 +137,7 @@ class Columns:
 
     def rows(self) -> Iterator[Row]:
         """Yield each payload IOV as a value."""
-        for at in self.tuples():
-            major, minor, end_major, end_minor, name, checksum, digest, size, revision = at
-            end = None if end_major is None else Moment(end_major, end_minor or 0)
-            kept = None if digest is None else Digest(digest)
-            payload = Payload(name, checksum, kept, size, revision)
-            yield Row(Interval(Moment(major, minor), end), payload)
+        return map(row_of, self.bare())
 
     def picked(self, order: list[int], ends: list[Pair | None]) -> Columns:
         """Return the rows at these places, in this order, with these ends."""

@@ -38,8 +38,7 @@ from datastore_logic.domain.timeline import insert
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from datastore_logic.domain.columns import Pair
-    from datastore_logic.domain.moment import Moment
+    from datastore_logic.domain.moment import Moment, Pair
     from datastore_logic.domain.tags import PayloadTypeName, TagName, TagRef
     from datastore_logic.domain.timeline import Row
 

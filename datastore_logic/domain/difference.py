@@ -2,28 +2,26 @@
 
 Two ordered streams of rows are merged in one pass that holds a row of each. Payloads are the same
 when name, checksum and digest are; how intervals are cut does not matter, so that neighbours with
-one payload count as one. Rows are tuples as `Columns.tuples` gives them.
+one payload count as one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from datastore_logic.domain.bare import payload_of
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
-from datastore_logic.domain.tags import Digest
-from datastore_logic.domain.timeline import Payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from datastore_logic.domain.columns import Pair
-
-Bare = tuple[Any, ...]
-"""(start major, minor, end major, minor, name, checksum, digest, size, revision)."""
+    from datastore_logic.domain.bare import Bare
+    from datastore_logic.domain.moment import Pair
+    from datastore_logic.domain.timeline import Payload
 
 _OPEN: Final = (LIMIT + 1, 0)
-_Piece = tuple["Pair", "Pair", Bare | None, Bare | None]
+_Piece = tuple["Pair", "Pair", "Bare | None", "Bare | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +126,5 @@ def _continues(held: _Piece, piece: _Piece) -> bool:
 def _changed(piece: _Piece) -> Changed:
     start, end, old, new = piece
     interval = Interval(Moment(*start), None if end == _OPEN else Moment(*end))
-    return Changed(interval, _payload(old), _payload(new))
-
-
-def _payload(row: Bare | None) -> Payload | None:
-    if row is None:
-        return None
-    name, checksum, digest, size, revision = row[4:9]
-    return Payload(name, checksum, None if digest is None else Digest(digest), size, revision)
+    before, after = (None if row is None else payload_of(row) for row in (old, new))
+    return Changed(interval, before, after)

@@ -12,12 +12,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from datastore_logic.domain.bare import interval_of
 from datastore_logic.domain.moment import Interval, Moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from datastore_logic.domain.difference import Bare
+    from datastore_logic.domain.bare import Bare
 
 SHOWN: Final = 10
 """How many of a kind are shown; all are counted."""
@@ -206,11 +207,6 @@ def missing_types(types: Iterable[TypeFindings], required: Collection[str]) -> t
     ('B', 'C')
     """
     return tuple(sorted(set(required) - {one.payload_type for one in types if one.payload_iovs}))
-
-
-def interval_of(row: Bare) -> Interval:
-    """Return the interval of a row."""
-    return Interval(Moment(*row[:2]), None if row[2] is None else Moment(*row[2:4]))
 
 
 _NOTHING: Final = (None,) * 9

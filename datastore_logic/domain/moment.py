@@ -14,6 +14,9 @@ from datastore_logic.domain.errors import BadInterval, BadMoment
 LIMIT: Final = 2**63 - 1
 """The largest value of either part of a moment."""
 
+Pair = tuple[int, int]
+"""A moment as its two integers; compares as moments do."""
+
 _MAX_DIGITS: Final = len(str(LIMIT))
 
 
@@ -48,6 +51,10 @@ class Moment:
         Moment(major=968654552, minor=500000000)
         """
         return cls(_integer("major", major), _integer("minor", minor))
+
+    def pair(self) -> Pair:
+        """Return both parts, for who works with very many moments."""
+        return (self.major, self.minor)
 
     def wire(self) -> list[int]:
         """Return the JSON form, `[major, minor]`."""

@@ -101,6 +101,6 @@ def _span(
         following = first_start_after(snapshot, timeline_id, Moment(*max(starts)))
         if following is None:
             return Interval(first), None
-        after = (following.major, following.minor)
+        after = following.pair()
         return Interval(first, Moment(*max(after, last or after))), after
     return Interval(first, None if last is None else Moment(*last)), None

@@ -23,7 +23,7 @@ from datastore_logic.view.cuts import cuts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from datastore_logic.domain.difference import Bare
+    from datastore_logic.domain.bare import Bare
     from datastore_logic.domain.findings import TypeFindings
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.contents import Content, ContentList

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from datastore_logic.buffer_client import BufferClient, Unsound
-    from datastore_logic.domain.difference import Bare
+    from datastore_logic.domain.bare import Bare
 
 READING_SECONDS: Final = 60.0
 """For how long payloads are read; what is left then is counted as not read."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from datastore_logic.domain.bare import bare_of
 from datastore_logic.domain.errors import BadEvent
 from datastore_logic.view import list_rows, segments, tag_rows
-from datastore_logic.view.rows import COLUMNS, columns
+from datastore_logic.view.rows import COLUMNS
 from datastore_logic.view.timelines import Writer, new_ids
 
 if TYPE_CHECKING:
-    from datastore_logic.domain.columns import Pair
     from datastore_logic.domain.events import IovCreated, ListChange, TimelinesChanged
-    from datastore_logic.domain.moment import Moment
     from datastore_logic.view.entries import Step
     from datastore_logic.view.list_rows import HeldList
 
@@ -23,7 +22,7 @@ def created(step: Step, event: IovCreated) -> None:
     step.view.execute(
         f"INSERT INTO loose_iov (id, {COLUMNS}, inserted, lsn)"  # noqa: S608 - COLUMNS is a constant
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (iov_id, *columns(event.row), step.time, step.lsn),
+        (iov_id, *bare_of(event.row), step.time, step.lsn),
     )
 
 
@@ -59,9 +58,9 @@ def _change(step: Step, held: HeldList, change: ListChange) -> int:
     if held.streamed:
         return segments.store(step, held.timeline_id, change.attached.rows())
     writer = Writer(step.view, held.timeline_id, step.lsn, step.time)
-    gone = writer.detach([_pair(start) for start in change.detached])
-    gone += writer.delete([_pair(start) for start in change.deleted])
-    writer.trim([(_pair(start), _pair(end)) for start, end in change.trimmed])
+    gone = writer.detach([start.pair() for start in change.detached])
+    gone += writer.delete([start.pair() for start in change.deleted])
+    writer.trim([(start.pair(), end.pair()) for start, end in change.trimmed])
     return writer.attach(change.attached) - gone
 
 
@@ -73,7 +72,3 @@ def _about(change: ListChange) -> dict[str, Any]:
         "deleted": len(change.deleted),
     }
     return {"payload_type": change.payload_type} | {k: n for k, n in numbers.items() if n}
-
-
-def _pair(moment: Moment) -> Pair:
-    return (moment.major, moment.minor)

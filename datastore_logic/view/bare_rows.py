@@ -10,7 +10,7 @@ from datastore_logic.view.rows import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from datastore_logic.domain.difference import Bare
+    from datastore_logic.domain.bare import Bare
     from datastore_logic.view.contents import Content, ContentList
     from datastore_logic.view.database import Snapshot
 

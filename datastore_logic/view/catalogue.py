@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
+from datastore_logic.view.rows import BIRTH
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -112,7 +114,7 @@ _LISTS: Final = (
     " FROM payload_list l JOIN payload_type t ON t.id = l.type_id"
     " LEFT JOIN global_tag g ON g.id = l.tag_id"
 )
-_BORN: Final = "(SELECT time FROM birth WHERE first_id <= i.id ORDER BY first_id DESC LIMIT 1)"
+_BORN: Final = BIRTH.format(id="i.id")
 _ATTACHED: Final = (
     "SELECT i.id AS id, i.name AS name, i.checksum, i.start_major AS start_major,"  # noqa: S608 - constants
     " i.start_minor AS start_minor, i.end_major AS end_major, i.end_minor AS end_minor,"

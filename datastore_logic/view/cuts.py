@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.domain.findings import Place, interval_of
+from datastore_logic.domain.bare import interval_of
+from datastore_logic.domain.findings import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from datastore_logic.domain.bare import row_of
 from datastore_logic.domain.moment import Moment
 from datastore_logic.errors import NotFound
-from datastore_logic.view.rows import COLUMNS, row
+from datastore_logic.view.rows import BIRTH, COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.contents import ContentList
     from datastore_logic.view.database import Snapshot
 
-IOV_COLUMNS: Final = (
-    "id, start_major, start_minor, end_major, end_minor, name, checksum, digest, size, revision,"
-    " lsn"
-)
+IOV_COLUMNS: Final = f"id, {COLUMNS}, lsn"
 """The columns of `rows_between`, in this order."""
 
 _STOOD_NOW: Final = "iov WHERE timeline_id = :timeline"
@@ -31,8 +29,7 @@ _STOOD: Final = (
 _START: Final = "(start_major, start_minor)"
 _IN_NO_LIST: Final = f"SELECT NULL, inserted, {COLUMNS} FROM loose_iov WHERE id = ?"  # noqa: S608
 _IN_A_LIST: Final = f"""
-SELECT l.id, (SELECT time FROM birth WHERE first_id <= i.id ORDER BY first_id DESC LIMIT 1),
-       {", ".join(f"i.{name}" for name in COLUMNS.split(", "))}
+SELECT l.id, {BIRTH.format(id="i.id")}, {", ".join(f"i.{name}" for name in COLUMNS.split(", "))}
 FROM iov i JOIN payload_list l ON l.timeline_id = i.timeline_id
 WHERE i.id = ? ORDER BY l.id, i.start_major, i.start_minor LIMIT 1
 """  # noqa: S608 - constants
@@ -89,7 +86,7 @@ def overlapping(snapshot: Snapshot, timeline_id: int, interval: Interval) -> lis
         query += f" AND {_START} < (?, ?)"
         bound += [interval.end.major, interval.end.minor]
     found = snapshot.connection.execute(f"{query} ORDER BY start_major, start_minor", bound)
-    return [row(columns) for columns in found]
+    return [*map(row_of, found)]
 
 
 def first_start_after(snapshot: Snapshot, timeline_id: int, moment: Moment) -> Moment | None:
@@ -108,7 +105,7 @@ def iov_at(snapshot: Snapshot, timeline_id: int, start: Moment) -> tuple[int, Ro
         f"SELECT id, {COLUMNS} FROM iov WHERE timeline_id = ? AND {_START} = (?, ?)",  # noqa: S608
         (timeline_id, start.major, start.minor),
     ).fetchone()
-    return None if found is None else (found[0], row(found[1:]))
+    return None if found is None else (found[0], row_of(found[1:]))
 
 
 def find_iov(snapshot: Snapshot, iov_id: int) -> KnownIov:
@@ -124,7 +121,7 @@ def find_iov(snapshot: Snapshot, iov_id: int) -> KnownIov:
     if told is None:
         raise NotFound("payload_iov", str(iov_id))
     list_id, inserted, *columns = told
-    return KnownIov(iov_id, list_id, row(columns), inserted)
+    return KnownIov(iov_id, list_id, row_of(columns), inserted)
 
 
 def iov_made_by(snapshot: Snapshot, lsn: int) -> KnownIov:

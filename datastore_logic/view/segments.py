@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain import timeline
+from datastore_logic.domain.bare import bare_of, row_of
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.tags import TagState
 from datastore_logic.domain.timeline import Attach, Detach, Row, Trim
-from datastore_logic.view.rows import COLUMNS, columns, row
+from datastore_logic.view.rows import COLUMNS
 from datastore_logic.view.timelines import Writer
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from datastore_logic.domain.columns import Pair
-    from datastore_logic.domain.moment import Interval, Moment
+    from datastore_logic.domain.moment import Interval
     from datastore_logic.domain.timeline import Change
     from datastore_logic.view.entries import Step
 
@@ -46,7 +46,7 @@ def store(step: Step, timeline_id: int, rows: Iterable[Row], sample_ns: int = 0)
     """Keep rows in full, make them visible, and return how many they are."""
     view, kept = step.view, 0
     for segment in rows:
-        view.execute(_INSERT_SEGMENT, (timeline_id, step.lsn, kept, *columns(segment)))
+        view.execute(_INSERT_SEGMENT, (timeline_id, step.lsn, kept, *bare_of(segment)))
         kept += 1
         near = _rows_near(view, timeline_id, segment.interval)
         seen = Row(_snapped(segment.interval, near, sample_ns), segment.payload)
@@ -56,9 +56,9 @@ def store(step: Step, timeline_id: int, rows: Iterable[Row], sample_ns: int = 0)
 
 def _change(step: Step, timeline_id: int, changes: Sequence[Change]) -> None:
     writer = Writer(step.view, timeline_id, step.lsn, step.time)
-    writer.delete([_pair(change.start) for change in changes if isinstance(change, Detach)])
+    writer.delete([change.start.pair() for change in changes if isinstance(change, Detach)])
     writer.trim(
-        [(_pair(change.start), _pair(change.end)) for change in changes if isinstance(change, Trim)]
+        [(change.start.pair(), change.end.pair()) for change in changes if isinstance(change, Trim)]
     )
     writer.attach(Columns.of(change.row for change in changes if isinstance(change, Attach)))
 
@@ -68,16 +68,16 @@ def _rows_near(view: sqlite3.Connection, timeline_id: int, interval: Interval) -
     start, end = interval.start, interval.end
     upto, before = (_ALL, ()) if end is None else (_STARTING_BEFORE, (end.major, end.minor))
     near = []
-    found = view.execute(upto, (timeline_id, *before))
-    for columns_found in found:
-        near.append(row(columns_found))
+    backwards = view.execute(upto, (timeline_id, *before))
+    for found in backwards:
+        near.append(row_of(found))
         last_end = near[-1].interval.end
         if last_end is not None and last_end <= start:
             break
-    found.close()
+    backwards.close()
     if end is not None:
         following = view.execute(_STARTING_AT, (timeline_id, end.major, end.minor))
-        near += [row(columns_found) for columns_found in following]
+        near += [row_of(found) for found in following]
     return near
 
 
@@ -87,7 +87,3 @@ def _snapped(interval: Interval, near: Iterable[Row], sample_ns: int) -> Interva
     ends = (iov.interval.end for iov in near)
     boundaries = [*(iov.interval.start for iov in near), *(end for end in ends if end is not None)]
     return timeline.snap(interval, boundaries, sample_ns)
-
-
-def _pair(moment: Moment) -> Pair:
-    return (moment.major, moment.minor)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain.errors import BadEvent
-from datastore_logic.view.rows import COLUMNS
+from datastore_logic.view.rows import BIRTH, COLUMNS
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from datastore_logic.domain.columns import Columns, Pair
+    from datastore_logic.domain.columns import Columns
+    from datastore_logic.domain.moment import Pair
 
 _ROW: Final = (
     "start_major, start_minor, end_major, end_minor, id, name, checksum, digest, size, revision"
@@ -28,7 +29,7 @@ INSERT INTO iov VALUES
 _TO_THE_PAST: Final = f"""
 INSERT INTO iov_past SELECT *, ? FROM iov WHERE {_AT} AND lsn < ?
 """  # noqa: S608 - _AT is a constant
-_BIRTH: Final = "(SELECT time FROM birth WHERE first_id <= id ORDER BY first_id DESC LIMIT 1)"
+_BIRTH: Final = BIRTH.format(id="id")
 
 
 def make(view: sqlite3.Connection, lsn: int, *, streamed: bool = False) -> int:
@@ -159,7 +160,7 @@ class Writer:
 
     def attach(self, rows: Columns) -> int:
         """Put rows in, under the ids they have or new ones, and return how many."""
-        numbered = zip(rows.tuples(), self._ids(rows), strict=True)
+        numbered = zip(rows.bare(), self._ids(rows), strict=True)
         place = (self._lsn, self._id)
         told = ((*columns, number, *place) for columns, number in numbered)
         self._view.executemany(_INSERT, told)

@@ -6,13 +6,13 @@ import pytest
 from ledger_view import LedgerView
 from view_oracle import NAMES, Oracle
 
+from datastore_logic.domain.bare import row_of
 from datastore_logic.domain.tags import TagName, TagRef
 from datastore_logic.errors import NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.fingerprints import tag_fingerprint
 from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.lists import lists_of
-from datastore_logic.view.rows import row
 from datastore_logic.view.tags import find_tag
 
 STEPS = 40
@@ -37,7 +37,7 @@ def told(snapshot, ref):
         return None
     rows = {
         held.payload_type: tuple(
-            row(columns) for _, *columns, _ in rows_between(snapshot, held, None, content.as_of)
+            row_of(columns) for _, *columns, _ in rows_between(snapshot, held, None, content.as_of)
         )
         for held in content.lists
     }

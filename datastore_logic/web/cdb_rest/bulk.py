@@ -19,7 +19,8 @@ from datastore_logic.web.cdb_rest import asked
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from datastore_logic.web.cdb_rest.ends import Ends, Pair
+    from datastore_logic.domain.moment import Pair
+    from datastore_logic.web.cdb_rest.ends import Ends
 
     Value = TypeVar("Value")
 

@@ -16,7 +16,7 @@ from datastore_logic.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Pair = tuple[int, int]
+    from datastore_logic.domain.moment import Pair
 
 OPEN: Final = (LIMIT, LIMIT)
 
@@ -49,8 +49,8 @@ class Ends:
         Raises:
             BadRequest: the end does not follow the start, as the mode demands.
         """
-        until = self.read((end.major, end.minor))
-        if until is not None and until <= (start.major, start.minor):
+        until = self.read(end.pair())
+        if until is not None and until <= start.pair():
             raise BadRequest(
                 f"{name} PayloadIOV ending IOVs should be greater or equal than starting."
                 f" Provided end IOVs: major_iov: {start.major} major_iov_end: {end.major}"

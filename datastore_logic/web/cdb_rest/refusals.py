@@ -82,5 +82,5 @@ def _reworded(error: Exception, ends: Ends) -> dict[str, str]:
 
 def _bounds(row: Row, ends: Ends) -> str:
     start, end = row.interval.start, row.interval.end
-    major, minor = ends.write(None if end is None else (end.major, end.minor))
+    major, minor = ends.write(None if end is None else end.pair())
     return f"({start.major},{start.minor},{major},{minor})"
