@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 
-from datastore_logic.domain.moment import Moment
+from datastore_logic.domain.errors import BadMoment
+from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.domain.tags import ListName, PayloadTypeName, TagRef, TagState
 from datastore_logic.errors import BadRequest, NotFound
 from datastore_logic.services.commit import Asking
@@ -177,5 +178,5 @@ def optional(told: dict[str, Any], field: str, most: int = 10_000) -> str | None
 def moment(told: object, field: str) -> Moment:
     """Return the moment of `[major, minor]`."""
     if not (isinstance(told, list) and len(told) == 2 and all(type(part) is int for part in told)):
-        raise BadRequest(f"{field}: must be [major, minor], two integers", field=field)
+        raise BadMoment(field, f"must be [major, minor], two integers from 0 to {LIMIT}")
     return wire.parsed(lambda parts: Moment(*parts), told, field)

@@ -83,8 +83,8 @@ def _of_kinds(
     found = resolve(snapshot, ref, moment, only)
     if len(kinds) < 2:
         return found
-    payloads = tuple(held for held in found.payloads if held.payload_type in kinds)
-    return replace(found, payloads=payloads, gaps=tuple(k for k in found.gaps if k in kinds))
+    rows = [held for held in found.payloads if held.payload_type in kinds]
+    return replace(found, rows=rows, gaps=tuple(k for k in found.gaps if k in kinds))
 
 
 def _listed(told: dict[str, Any], field: str, most: int) -> list[object]:
