@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datastore_logic.view.contents import find_content
+from datastore_logic.view.slices import Written
 from datastore_logic.view.standing import look_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from datastore_logic.domain.moment import Interval, Moment
     from datastore_logic.domain.tags import PayloadTypeName, TagRef
     from datastore_logic.view.database import Snapshot
@@ -36,6 +39,7 @@ class Resolution:
 
     The same answer holds for every moment of `holds`. `lsn` is what it reflects: all of the
     view, or just what was frozen where `ref` names a fingerprint; that answer never changes.
+    `rows` are the columns of `payloads`; who needs no more than JSON of them asks `written`.
     """
 
     ref: TagRef
@@ -43,8 +47,21 @@ class Resolution:
     lsn: int
     moment: Moment
     holds: Interval
-    payloads: tuple[Held, ...]
+    rows: Iterable[Sequence[Any]]
     gaps: tuple[str, ...]
+
+    @property
+    def payloads(self) -> tuple[Held, ...]:
+        """The payloads by type; they are made anew each time."""
+        return tuple(map(Held._make, self.rows))
+
+    @property
+    def written(self) -> bytes | None:
+        """The payloads as JSON rows up to `revision`, an open end as 2^63-1 twice.
+
+        None where these do not lie ready.
+        """
+        return self.rows.json() if isinstance(self.rows, Written) else None
 
 
 def resolve(
@@ -61,5 +78,4 @@ def resolve(
         content = find_content(snapshot, ref, only)
         found = look_up(snapshot.connection, content, moment)
     lsn = snapshot.lsn if ref.fingerprint is None and ref.lsn is None else content.lsn
-    payloads = tuple(map(Held._make, found.rows))
-    return Resolution(ref, content.tag, lsn, moment, found.holds, payloads, found.gaps)
+    return Resolution(ref, content.tag, lsn, moment, found.holds, found.rows, found.gaps)

@@ -2,8 +2,8 @@
 
 SQLite looks up each payload type by itself, so 200 types are 200 searches and as many pages. Here
 time is cut into slices: what stands when one begins, and the changes until the next one does, in
-order. One read and one pass over those changes answer for every type at once, and rows are kept as
-the JSON that answers are made of.
+order. One read and one pass over those changes answer for every type at once. Rows are kept as the
+JSON that most callers want, and become objects only for who looks into them.
 
 Slices are derived from the view and never the truth: where there are none, SQLite answers. They
 say what they were made of and check themselves. They are for the machine that made them.
@@ -15,12 +15,13 @@ import struct
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 import orjson
 
-from datastore_logic.domain.moment import Interval, Moment
+from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.view.standing import Standing
 
 if TYPE_CHECKING:
@@ -29,10 +30,15 @@ if TYPE_CHECKING:
     Read = Callable[[int, int], bytes]
     """Return so many bytes from an offset on."""
 
-Change = tuple[int, int, int, bytes]
-"""From this major, minor on, the payload type of this number has this row (b"": a gap)."""
+Change = tuple[int, int, int, bytes, bytes]
+"""From this major, minor on, the payload type of this number has this row (b"": a gap).
 
-MAGIC: Final = f"condstore slices 1 {sys.byteorder}\n".encode()
+The row is in two parts: the JSON of all but its digest, where an open end is 2^63-1 twice; and the
+JSON of the digest, in an array of its own if the end is open.
+"""
+
+OPEN: Final = (LIMIT, LIMIT)
+MAGIC: Final = f"condstore slices 2 {sys.byteorder}\n".encode()
 LEAST_CHANGES: Final = 256
 CHANGES_A_TYPE: Final = 4
 """How long slices are: twice as many make files a tenth smaller and reading them a third slower."""
@@ -55,15 +61,16 @@ def changes(number: int, payload_type: str, rows: Iterable[Sequence[Any]]) -> It
     """
     ended: tuple[int, int] | None = None
     for _, start_major, start_minor, end_major, end_minor, *payload, _ in rows:
-        if ended is not None and ended != (start_major, start_minor):
-            yield *ended, number, b""
-        name, checksum, digest, size, revision = payload
-        interval = start_major, start_minor, end_major, end_minor
-        told = (payload_type, name, checksum, size, *interval, revision, digest)
-        yield start_major, start_minor, number, orjson.dumps(told)
+        start = start_major, start_minor
+        if ended is not None and ended != start:
+            yield *ended, number, b"", b""
         ended = None if end_major is None else (end_major, end_minor)
+        name, checksum, digest, size, revision = payload
+        told = (payload_type, name, checksum, size, *start, *(ended or OPEN), revision)
+        rest = digest if ended else (digest,)
+        yield *start, number, orjson.dumps(told), orjson.dumps(rest)
     if ended is not None:
-        yield *ended, number, b""
+        yield *ended, number, b"", b""
 
 
 def written(about: str, types: Sequence[str], ordered: Iterable[Change]) -> Iterator[bytes]:
@@ -92,41 +99,39 @@ def _cut(types: int, ordered: Iterable[Change]) -> Iterator[tuple[tuple[int, int
     """Yield each slice's first moment and its bytes; a slice begins where something changes."""
     enough = max(LEAST_CHANGES, CHANGES_A_TYPE * types)
     start = last = (0, 0)
-    standing, following = [b""] * types, list[Change]()
+    standing, following = [(b"", b"")] * types, list[Change]()
     for change in ordered:
         at = change[:2]
         if at < last:
             raise Damaged(f"what changes at {at} comes after what changes at {last}")
         if len(following) >= enough and at != last:
             yield start, _packed(standing, following)
-            for *_, number, row in following:
-                standing[number] = row
+            for _, _, number, row, rest in following:
+                standing[number] = row, rest
             start, following = at, []
         if at == start:
-            standing[change[2]] = change[3]
+            standing[change[2]] = change[3:]
         else:
             following.append(change)
         last = at
     yield start, _packed(standing, following)
 
 
-def _packed(standing: list[bytes], following: list[Change]) -> bytes:
-    """Return a slice: moments of the changes, each entry's type and where it ends, the rows."""
-    rows = [*standing, *(row for *_, row in following)]
-    ends = array("I", [0])
-    for row in rows:
-        ends.append(ends[-1] + len(row))
-    return b"".join(
-        (
-            _HEAD.pack(len(rows), len(following)),
-            array("Q", (major for major, *_ in following)).tobytes(),
-            array("Q", (minor for _, minor, *_ in following)).tobytes(),
-            array("I", range(len(standing))).tobytes(),
-            array("I", (number for *_, number, _ in following)).tobytes(),
-            ends.tobytes(),
-            *rows,
-        )
+def _packed(standing: list[tuple[bytes, bytes]], following: list[Change]) -> bytes:
+    """Return a slice: moments of the changes; of each entry its type and where its parts end."""
+    parts = [*standing, *(change[3:] for change in following)]
+    rows = [row for row, _ in parts]
+    rests = [rest for _, rest in parts]
+    tables = (
+        array("Q", (change[0] for change in following)),
+        array("Q", (change[1] for change in following)),
+        array("I", range(len(standing))),
+        array("I", (change[2] for change in following)),
+        array("I", accumulate(map(len, rows), initial=0)),
+        array("I", accumulate(map(len, rests), initial=0)),
     )
+    head = _HEAD.pack(len(parts), len(following))
+    return b"".join((head, *(table.tobytes() for table in tables), *rows, *rests))
 
 
 # reading ----------------------------------------------------------------------------------------
@@ -167,10 +172,9 @@ class Slices:
         number = _until(self._majors, self._minors, moment) - 1
         entries = _Entries(self._slice(number))
         done = _until(entries.majors, entries.minors, moment)
-        rows = entries.latest(len(self._types) + done)
-        standing = orjson.loads(b"[%b]" % b",".join(filter(None, rows)))
-        gaps = () if all(rows) else _without(self._types, rows)
-        return Standing(self._around(number, entries, done), standing, gaps)
+        rows = Written(entries, len(self._types) + done)
+        holds = self._around(number, entries, done)
+        return Standing(holds, rows, rows.without(self._types))
 
     def _slice(self, number: int) -> bytes:
         """Return a slice's bytes; their checksum is compared the first time."""
@@ -201,29 +205,77 @@ class Slices:
 class _Entries:
     """A slice taken apart without copying: what stands at its beginning, then what changes."""
 
-    __slots__ = ("_bytes", "_ends", "_rows", "_types", "majors", "minors")
+    __slots__ = (
+        "_bytes",
+        "_rest_ends",
+        "_rests",
+        "_row_ends",
+        "_rows",
+        "majors",
+        "minors",
+        "types",
+    )
 
     def __init__(self, slice_: bytes) -> None:
         count, changing = _HEAD.unpack_from(slice_)
         view = memoryview(slice_)
         minors = _HEAD.size + 8 * changing
         types = minors + 8 * changing
-        ends = types + 4 * count
-        self._rows = ends + 4 * (count + 1)
+        row_ends = types + 4 * count
+        rest_ends = row_ends + 4 * (count + 1)
         self._bytes = slice_
+        self._rows = rest_ends + 4 * (count + 1)
         self.majors = view[_HEAD.size : minors].cast("Q")
         self.minors = view[minors:types].cast("Q")
-        self._types = view[types:ends].cast("I")
-        self._ends = view[ends : self._rows].cast("I")
+        self.types = view[types:row_ends].cast("I")
+        self._row_ends = view[row_ends:rest_ends].cast("I")
+        self._rest_ends = view[rest_ends : self._rows].cast("I")
+        self._rests = self._rows + self._row_ends[count]
 
-    def latest(self, until: int) -> list[bytes]:
-        """Return the row of each type after so many entries, by type, b"" for a gap.
+    def rows(self, which: Iterable[int]) -> list[bytes]:
+        """Return the first parts of some entries' rows."""
+        begin, ends, slice_ = self._rows, self._row_ends, self._bytes
+        return [slice_[begin + ends[at] : begin + ends[at + 1]] for at in which]
 
-        Every type is among the entries that stand at the beginning, in order; later ones replace.
-        """
-        found = dict(zip(self._types[:until], range(until), strict=True))
-        rows, ends, slice_ = self._rows, self._ends, self._bytes
-        return [slice_[rows + ends[at] : rows + ends[at + 1]] for at in found.values()]
+    def rests(self, which: Iterable[int]) -> list[bytes]:
+        """Return the second parts of some entries' rows."""
+        begin, ends, slice_ = self._rests, self._rest_ends, self._bytes
+        return [slice_[begin + ends[at] : begin + ends[at + 1]] for at in which]
+
+
+class Written:
+    """The rows that stand after so many entries, as they are written; iterating decodes them.
+
+    Every type is among the entries at the beginning, in order; later ones take their places.
+    """
+
+    __slots__ = ("_entries", "_latest", "_rows")
+
+    def __init__(self, entries: _Entries, until: int) -> None:
+        self._entries = entries
+        self._latest = dict(zip(entries.types[:until], range(until), strict=True)).values()
+        self._rows = entries.rows(self._latest)
+
+    def json(self) -> bytes:
+        """Return the rows but for their digests, as JSON; open ends are 2^63-1 twice."""
+        return b"[%b]" % b",".join(filter(None, self._rows))
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        rests = filter(None, self._entries.rests(self._latest))
+        digests = orjson.loads(b"[%b]" % b",".join(rests))
+        for row, digest in zip(orjson.loads(self.json()), digests, strict=True):
+            if isinstance(digest, list):
+                row[6] = row[7] = None
+                row.extend(digest)
+            else:
+                row.append(digest)
+            yield row
+
+    def without(self, types: Sequence[str]) -> tuple[str, ...]:
+        """Return which of the types have a gap."""
+        if all(self._rows):
+            return ()
+        return tuple(name for name, row in zip(types, self._rows, strict=True) if not row)
 
 
 def _until(majors: Sequence[int], minors: Sequence[int], moment: Moment) -> int:
@@ -231,10 +283,6 @@ def _until(majors: Sequence[int], minors: Sequence[int], moment: Moment) -> int:
     low = bisect_left(majors, moment.major)
     high = bisect_right(majors, moment.major, low)
     return bisect_right(minors, moment.minor, low, high)
-
-
-def _without(types: Sequence[str], rows: Sequence[bytes]) -> tuple[str, ...]:
-    return tuple(name for name, row in zip(types, rows, strict=True) if not row)
 
 
 def _contents(read: Read, size: int) -> dict[str, Any]:

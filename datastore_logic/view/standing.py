@@ -13,7 +13,7 @@ from datastore_logic.domain.moment import Interval, Moment
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from datastore_logic.view.contents import Content
 
@@ -58,7 +58,7 @@ class Standing:
     """
 
     holds: Interval
-    rows: Sequence[Sequence[Any]]
+    rows: Iterable[Sequence[Any]]
     gaps: tuple[str, ...]
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+import orjson
 from flask import request
 
+from datastore_logic.config import IovMode
 from datastore_logic.domain.errors import BadName
 from datastore_logic.domain.tags import TagRef
 from datastore_logic.errors import NotFound
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from flask import Blueprint, Response
 
     from datastore_logic.services.tier import Tier
+    from datastore_logic.view.resolve import Resolution
     from datastore_logic.web.cdb_rest.ends import Ends
 
 COLUMNS: Final = (
@@ -37,7 +40,7 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
             least = max(wire.min_lsn(), ref.lsn or 0)
             with tier.reading(least, of=ref.name, lazily=True) as snapshot:
                 found = resolve(snapshot, ref, moment)
-                told = _shaped(ends.rows(found.payloads))
+                told = _told(found, ends)
                 if ref.fingerprint is not None:
                     return wire.immutable(told, snapshot, ref.fingerprint)
                 return wire.revalidated(told, snapshot, found.tag.lsn)
@@ -45,8 +48,12 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
             return wire.answer([])  # what clients expect of a tag that is not there
 
 
-def _shaped(rows: list[tuple[Any, ...]]) -> list[Any]:
-    """Return rows in the shape asked for; whether one is, is not asked by `get`, which is slow."""
-    if "shape" in request.args and request.args["shape"] == "dict":
-        return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
-    return rows
+def _told(found: Resolution, ends: Ends) -> object:
+    """Return the rows in the shape asked for; as they are written, where that is the shape."""
+    as_objects = "shape" in request.args and request.args["shape"] == "dict"
+    if not as_objects and ends.mode is IovMode.CONTINUOUS:
+        written = found.written
+        if written is not None:
+            return orjson.Fragment(written)
+    rows = ends.rows(found.payloads)
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows] if as_objects else rows
