@@ -302,7 +302,7 @@ def refusal(answer: Answer) -> LogicError:
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return _not_agreed(answer)
     if code == BufferIsFrozen.code:
-        return BufferIsFrozen("Datastore frozen.")
+        return BufferIsFrozen()
     if code == "lsn_beyond_head":
         return LsnBeyondHead(detail)
     if answer.status in {500, 502, 504}:

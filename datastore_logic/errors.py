@@ -114,6 +114,9 @@ class BufferIsFrozen(LogicError):
     code = "FROZEN"
     retry_after = 10
 
+    def __init__(self, detail: str = "Datastore frozen.") -> None:
+        super().__init__(detail)  # without another: the words that the digital twin's clients know
+
 
 class ViewError(LogicError):
     """This replica's view cannot answer."""

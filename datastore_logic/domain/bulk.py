@@ -125,13 +125,13 @@ def _refuse_overlaps(stored: Sequence[Row], rows: list[Row], is_open: list[bool]
     """Raise LockedOverlap unless every row falls into a gap, follows the open tail, or is there."""
     for one, other in pairwise(rows):
         if one.interval.overlaps(other.interval):
-            raise LockedOverlap.between(other, one)
+            raise LockedOverlap(other, one)
     held = _Rows(stored)
     for row, was_open in zip(rows, is_open, strict=True):
         for there in held.overlapping(row.interval):
             follows = there.interval.is_open and there.interval.start < row.interval.start
             if there != row and not (was_open and follows):
-                raise LockedOverlap.between(row, there)
+                raise LockedOverlap(row, there)
 
 
 def _one_by_one(stored: Sequence[Row], rows: Iterable[Row]) -> Effects:

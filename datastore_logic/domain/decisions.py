@@ -88,6 +88,16 @@ class PayloadList:
         if self.tag is not None:
             _refuse_streamed(self.tag)
 
+    def lets_go(self) -> None:
+        """Refuse to lose payload IOVs, or itself out of its tag.
+
+        Raises:
+            TagIsFrozen, TagIsLocked, TagIsStreamed: its tag does not allow it.
+        """
+        if self.tag is not None:
+            _refuse_streamed(self.tag)
+        self.may(Act.DETACH)
+
     def changed(self, effects: Effects, deleted: tuple[Moment, ...] = ()) -> ListChange:
         """Return what an entry tells of its change."""
         return ListChange(
@@ -210,9 +220,7 @@ def attach(
     """
     if held.tag == tag:
         return None
-    if held.tag is not None:
-        _refuse_streamed(held.tag)
-        held.may(Act.DETACH)
+    held.lets_go()
     _refuse_streamed(tag)
     allowed = rule(tag.state, Act.ATTACH_LIST, tag=tag.name)
     if allowed is Rule.NEW_TYPE_ONLY and present is not None:
@@ -230,8 +238,7 @@ def detach(held: PayloadList, list_id: int) -> ListDetached | None:
     """
     if held.tag is None:
         return None
-    _refuse_streamed(held.tag)
-    held.may(Act.DETACH)
+    held.lets_go()
     return ListDetached(list_id)
 
 
@@ -244,9 +251,7 @@ def delete_list(held: PayloadList, list_id: int) -> ListDeleted:
     """
     if held.iov_count:
         raise InUse(f"PayloadList contains {held.iov_count} PayloadIOVs")
-    if held.tag is not None:
-        _refuse_streamed(held.tag)
-    held.may(Act.DETACH)
+    held.lets_go()
     return ListDeleted(list_id)
 
 
@@ -287,9 +292,7 @@ def delete_iov(held: PayloadList, start: Moment) -> ListChange:
     Raises:
         TagIsFrozen, TagIsLocked, TagIsStreamed: the list's tag does not allow it.
     """
-    if held.tag is not None:
-        _refuse_streamed(held.tag)
-    held.may(Act.DETACH)
+    held.lets_go()
     return held.changed(Effects(Columns([], [])), deleted=(start,))
 
 

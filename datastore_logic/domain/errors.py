@@ -88,17 +88,13 @@ class LockedOverlap(StateForbids):
     """A locked global tag takes no interval that overlaps one it has; `rows`: the new one, that."""
 
     code = "locked_overlap"
-    rows: tuple[Row, Row] | None = None
 
-    @classmethod
-    def between(cls, new: Row, held: Row) -> LockedOverlap:
-        """Return the error that names both intervals."""
-        error = cls(
+    def __init__(self, new: Row, held: Row) -> None:
+        super().__init__(
             f"Global tag is locked: {new.interval} overlaps {held.interval},"
             f" which holds {held.payload.name}."
         )
-        error.rows = (new, held)
-        return error
+        self.rows = (new, held)
 
 
 class TagIsLocked(StateForbids):
@@ -120,7 +116,7 @@ class UnfreezeNeedsReason(StateForbids):
 
 
 class AlreadyExists(DomainError):
-    """There is one of that name; `what` is tag or payload_type."""
+    """There is one of that name; `what` is global_tag or payload_type."""
 
     code = "already_exists"
 

@@ -277,7 +277,7 @@ class BufferStored:
     def from_data(cls, data: Mapping[str, Any]) -> BufferStored:
         """Read the entry's `data`."""
         payload = Payload(
-            _text(data["name"]), None, Digest.parse(data["digest"]), _size(data["size"])
+            _text(data["name"]), None, Digest.parse(data["digest"]), _optional_number(data["size"])
         )
         return cls(
             PayloadTypeName.parse(data["payload_type"]),
@@ -382,8 +382,6 @@ def _number(value: object) -> int:
 def _optional_number(value: object) -> int | None:
     return None if value is None else _number(value)
 
-
-_size = _optional_number
 
 _PARSE: Final = {
     "tag": TagName.parse,

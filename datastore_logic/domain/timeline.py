@@ -151,7 +151,7 @@ def _refuse_overlap(touched: Sequence[Row], new: Row) -> None:
         and touched[0].interval.start < new.interval.start
     )
     if not follows_open_tail:
-        raise LockedOverlap.between(new, touched[0])
+        raise LockedOverlap(new, touched[0])
 
 
 def _nearest(moment: Moment, boundaries: Sequence[Moment], sample_ns: int) -> Moment:

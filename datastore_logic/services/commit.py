@@ -1,8 +1,8 @@
 """The one way to write: decide on a snapshot, append on condition that it still holds.
 
 No lock is held while deciding or appending. If something that was decided about has moved, the
-decision is made again on the newer state; after a few times somebody else is always faster,
-and the caller is told so.
+decision is made again on the newer state. Where somebody else is faster ATTEMPTS times, the caller
+is told so.
 """
 
 from __future__ import annotations

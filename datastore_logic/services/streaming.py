@@ -179,7 +179,7 @@ def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> TagRow |
     """Return the tag, None for a streamed tag that its first segment will make."""
     streamed = name == tier.config.stream_tag
     if streamed and buffer(snapshot).frozen:
-        raise BufferIsFrozen("Datastore frozen.")
+        raise BufferIsFrozen
     tag = tag_named(snapshot, name)
     if tag is None:
         if streamed:

@@ -56,7 +56,7 @@ def _as_json(error: Exception) -> Response:
     The digital twin's clients print a frozen buffer's words, so they get them bare.
     """
     if isinstance(error, BufferIsFrozen) and not request.path.startswith("/api/"):
-        return refusal(error, wire.plain("Datastore frozen.", 503))
+        return refusal(error, wire.plain(str(error), 503))
     return refusal(error, wire.answer(*told(error)))
 
 

@@ -16,9 +16,9 @@ from datastore_logic.domain.errors import (
     UnfreezeNeedsReason,
 )
 from datastore_logic.errors import (
-    BufferIsFrozen,
     Conflict,
     DatabufferError,
+    LogicError,
     NotFound,
     ViewBehind,
     ViewBuilding,
@@ -37,8 +37,7 @@ class Unknown(NotFound):
     """There is no such thing, in the words that nopayloaddb has for it."""
 
     def __init__(self, detail: str = "Not found.") -> None:
-        super().__init__("", "")
-        self.args = (detail,)
+        LogicError.__init__(self, detail)
         self.code = "not_found"
 
 
@@ -67,16 +66,12 @@ def _reworded(error: Exception, ends: Ends) -> dict[str, str]:
     match error:
         case TagIsFrozen():
             return {"detail": "Global Tag is frozen."}
-        case BufferIsFrozen():
-            return {"detail": "Datastore frozen."}
         case LockedOverlap(rows=(new, held)):
             return {
                 "detail": "GT is LOCKED. You are attempting to insert IOV"
                 f" (major_iov,minor_iov,major_iov_end,minor_iov_end) {_bounds(new, ends)}."
                 f" Conflicts with existing IOV {held.payload.name} {_bounds(held, ends)}"
             }
-        case LockedOverlap():
-            return {"detail": f"GT is LOCKED. {error}"}
     return {}
 
 
