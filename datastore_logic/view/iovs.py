@@ -58,7 +58,7 @@ def rows_between(
 
     Those that begin at `after` or before it are left out, and what exceeds `limit`.
     """
-    tables = (_STOOD_NOW,) if as_of is None else _STOOD
+    tables = _tables(as_of)
     bound: dict[str, Any] = {"timeline": content_list.timeline_id, "asof": as_of}
     first = None if interval is None else _first_reaching(snapshot, tables, bound, interval.start)
     terms = ""
@@ -99,6 +99,27 @@ def first_start_after(snapshot: Snapshot, timeline_id: int, moment: Moment) -> M
     return None if found is None else Moment(*found)
 
 
+def extent(
+    snapshot: Snapshot, timeline_id: int, as_of: int | None
+) -> tuple[list[int] | None, list[int] | None]:
+    """Return from where to where the rows of a timeline go, as [major, minor].
+
+    Both are None where there are no rows, the second also where the last one is open.
+    """
+    every = " UNION ALL ".join(
+        f"SELECT start_major, start_minor, end_major, end_minor FROM {table}"  # noqa: S608
+        for table in _tables(as_of)
+    )
+    bound = {"timeline": timeline_id, "asof": as_of}
+    first, last = (
+        snapshot.connection.execute(f"{every} ORDER BY {order} LIMIT 1", bound).fetchone()
+        for order in ("start_major, start_minor", "start_major DESC, start_minor DESC")
+    )
+    if first is None or last is None:
+        return None, None
+    return [first[0], first[1]], None if last[2] is None else [last[2], last[3]]
+
+
 def iov_at(snapshot: Snapshot, timeline_id: int, start: Moment) -> tuple[int, Row] | None:
     """Return the id and the row of a timeline that begins at a moment, None if none does."""
     found = snapshot.connection.execute(
@@ -135,6 +156,11 @@ def iov_made_by(snapshot: Snapshot, lsn: int) -> KnownIov:
     if found is None:
         raise NotFound("payload_iov", f"made by LSN {lsn}")
     return find_iov(snapshot, found[0])
+
+
+def _tables(as_of: int | None) -> tuple[str, ...]:
+    """Return where the rows of a timeline are, now or as of an LSN."""
+    return (_STOOD_NOW,) if as_of is None else _STOOD
 
 
 def _first_reaching(

@@ -88,31 +88,6 @@ def list_made_by(snapshot: Snapshot, lsn: int) -> ListRow:
     return ListRow.of(found)
 
 
-def extent(
-    snapshot: Snapshot, timeline_id: int, as_of: int | None = None
-) -> tuple[list[int] | None, list[int] | None]:
-    """Return from where to where the rows of a timeline go, as [major, minor].
-
-    Both are None where there are no rows, the second also where the last one is open.
-    """
-    tables: tuple[str, ...] = ("iov WHERE timeline_id = :timeline",)
-    if as_of is not None:
-        stood = "WHERE timeline_id = :timeline AND lsn <= :asof"
-        tables = (f"iov {stood}", f"iov_past {stood} AND until_lsn > :asof")
-    every = " UNION ALL ".join(
-        f"SELECT start_major, start_minor, end_major, end_minor FROM {table}"  # noqa: S608
-        for table in tables
-    )
-    bound = {"timeline": timeline_id, "asof": as_of}
-    first, last = (
-        snapshot.connection.execute(f"{every} ORDER BY {order} LIMIT 1", bound).fetchone()
-        for order in ("start_major, start_minor", "start_major DESC, start_minor DESC")
-    )
-    if first is None or last is None:
-        return None, None
-    return [first[0], first[1]], None if last[2] is None else [last[2], last[3]]
-
-
 def types(snapshot: Snapshot) -> list[TypeRow]:
     """Return the payload types by name."""
     query = f"{_TYPE} WHERE until_lsn IS NULL ORDER BY name"

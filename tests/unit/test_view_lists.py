@@ -14,9 +14,9 @@ from datastore_logic.domain.events import (
 )
 from datastore_logic.domain.tags import ListName, TagName
 from datastore_logic.errors import NotFound
+from datastore_logic.view.iovs import extent
 from datastore_logic.view.lists import (
     count_lists,
-    extent,
     find_list,
     find_type,
     list_made_by,
@@ -68,7 +68,7 @@ def test_a_tag_s_list_is_made_by_its_first_iov(view):
         (held,) = lists_of(snapshot, 1)
         assert (held.name, held.tag, held.iov_count) == ("Beam_1", "X", 2)
         assert [kind.name for kind in types(snapshot)] == ["Beam"]
-        assert extent(snapshot, held.timeline_id) == ([1, 0], None)
+        assert extent(snapshot, held.timeline_id, None) == ([1, 0], None)
         assert extent(snapshot, held.timeline_id, 2) == ([1, 0], [2, 0])
         assert extent(snapshot, held.timeline_id, 1) == (None, None)
 

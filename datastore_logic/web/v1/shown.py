@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from datastore_logic.domain.tags import ListName, TagState
-from datastore_logic.view.lists import extent
+from datastore_logic.view.iovs import extent
 from datastore_logic.web import wire
 
 if TYPE_CHECKING:
