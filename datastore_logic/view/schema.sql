@@ -1,5 +1,6 @@
 -- The view of the ledger that one pod keeps. It may be deleted at any time: it is rebuilt.
--- Change anything here and raise SCHEMA_VERSION in database.py, so that old files are rebuilt.
+-- Change anything here, or what an entry comes to in it, and raise SCHEMA_VERSION in database.py, so
+-- that old files are rebuilt.
 
 -- Which ledger this reflects, and how far. `complete` once it has reached the head it was built
 -- up to: before, it would answer too little, so it answers nothing. `halted` says why no further
