@@ -8,6 +8,7 @@ import orjson
 
 from datastore_logic.buffer_client import refusal
 from datastore_logic.domain import decisions
+from datastore_logic.domain.errors import TagIsStreamed
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
 from datastore_logic.services.commit import Asking, Committed, Proposal, commit
@@ -46,6 +47,7 @@ def create_tag(
 
     Raises:
         BufferIsFrozen: it is the streaming buffer's, and that is frozen: the tag would not be.
+        TagIsStreamed: it is the streaming buffer's, and is not to be unlocked: segments would come.
     """
     mine = tag_key(name)
     streamed = name == tier.config.stream_tag
@@ -56,8 +58,8 @@ def create_tag(
         event = decisions.create(_known(known), name, description, author, state)
         if event is None:
             return Committed(known.lsn if known else 0, new=False)
-        if streamed and buffer(snapshot).frozen:
-            raise BufferIsFrozen("Datastore frozen.")
+        if streamed:
+            _refuse_unlike_buffer(snapshot, name, state)
         return Proposal(event, (mine,), snapshot.touched(*rests_on))
 
     return commit(tier, asking, f"create {name}", decide)
@@ -77,6 +79,7 @@ def clone_tag(
     Raises:
         NotFound: no such source.
         AlreadyExists: there is a tag of the new name.
+        BufferIsFrozen: the new one is the streaming buffer's, and that is frozen.
     """
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
@@ -85,6 +88,8 @@ def clone_tag(
         words = content.tag.description if description is None else description
         who = content.tag.author if author is None else author
         event = decisions.clone(source, _known(known), name, words, who)
+        if name == tier.config.stream_tag:
+            _refuse_unlike_buffer(snapshot, name, TagState.UNLOCKED)
         # The streamed tag is made by a segment and renamed by a cleaning, under keys of the buffer.
         of_buffer = (BUFFER_STATE,) if tier.config.stream_tag in {name, source.name} else ()
         rests_on = snapshot.touched(tag_key(name), tag_key(source.name), *of_buffer)
@@ -189,6 +194,17 @@ def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
         return Proposal(decisions.delete(known_tag(row)), keys, snapshot.touched(*keys))
 
     return commit(tier, asking, f"delete tag {name}", decide)
+
+
+def _refuse_unlike_buffer(snapshot: Snapshot, name: TagName, state: TagState) -> None:
+    """Refuse the streaming buffer's tag where its state would not be the buffer's."""
+    if state is not TagState.UNLOCKED:
+        raise TagIsStreamed(
+            f"Global tag {name} holds what is streamed: it is made unlocked, and frozen with the"
+            " buffer."
+        )
+    if buffer(snapshot).frozen:
+        raise BufferIsFrozen("Datastore frozen.")
 
 
 def _known(row: TagRow | None) -> GlobalTag | None:

@@ -146,3 +146,27 @@ def test_a_frozen_empty_buffer_is_frozen_for_everyone(tmp_path):
         assert (refused.status, refused.json()["detail"]) == (503, "Datastore frozen.")
         frozen = both.post("/freezeds", '{"user":"a","token":"t"}')
         assert (frozen.status, frozen.json()) == (201, {"n_itm": 0, "buff_size": 0})
+
+
+def test_the_streams_tag_is_never_made_in_a_state_that_segments_would_break(tmp_path):
+    """Who makes it makes it unlocked, over both contracts; what is frozen gains nothing."""
+    with pair(tmp_path) as both:
+        for path, told in (
+            ("/api/cdb_rest/gt", {"status": "locked"}),
+            ("/api/cdb_rest/gt", {"status": "frozen"}),
+            ("/api/v1/global-tags", {"state": "locked"}),
+        ):
+            refused = both.post(path, json.dumps({"name": "stream"} | told))
+            assert (refused.status, refused.json()["code"]) == (409, "tag_streamed")
+        assert both.post("/stream", LATER).status == 201
+        assert both.get("/api/v1/global-tags/stream")["state"] == "unlocked"
+
+
+def test_no_clone_takes_the_streams_name_while_the_buffer_is_frozen(tmp_path):
+    """It would be unlocked, and the buffer is not."""
+    with pair(tmp_path) as both:
+        both.post("/api/v1/global-tags", '{"name":"source"}')
+        urllib3.request("POST", f"{both.buffer.url}/upddsc", body=b'{"user":"a","token":"t"}')
+        refused = both.post("/api/v1/global-tags/source/clone", '{"name":"stream"}')
+        assert (refused.status, refused.json()["detail"]) == (503, "Datastore frozen.")
+        assert both.ask("GET", "/api/v1/global-tags/stream").status == 404
