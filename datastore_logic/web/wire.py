@@ -12,6 +12,7 @@ from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.errors import BadRequest, TooLarge
 from datastore_logic.services.commit import Asking
+from datastore_logic.view.apply import OWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,6 +154,10 @@ def actor() -> str:
 def idempotency_key() -> str | None:
     """Return the caller's idempotency key."""
     key = request.headers.get("Idempotency-Key")
+    if key is not None and key.startswith(OWN_KEY):
+        raise BadRequest(
+            f"Idempotency-Key must not begin with {OWN_KEY}, as this service's own do."
+        )
     if key is not None and not (0 < len(key) <= _MAX_KEY and key.isascii() and key.isprintable()):
         raise BadRequest(f"Idempotency-Key must be 1 to {_MAX_KEY} printable ASCII characters.")
     return key

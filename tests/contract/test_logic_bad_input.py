@@ -146,9 +146,9 @@ def test_a_malformed_min_lsn_is_400(both, told):
     assert both.ask("GET", "/api/v1/global-tags", X_Min_LSN=told).status == 400
 
 
-@pytest.mark.parametrize("key", ["", "k" * 201, "caf\xe9"])
+@pytest.mark.parametrize("key", ["", "k" * 201, "caf\xe9", "auto:mine"])
 def test_a_malformed_idempotency_key_is_400(both, key):
-    """1 to 200 printable ASCII characters."""
+    """1 to 200 printable ASCII characters, not as the replicas' own begin: those name no caller."""
     refused = both.post("/stream", '{"h":[1],"t":[0,1]}', Idempotency_Key=key)
     assert refused.status == 400
     assert both.get("/bufstat")["n_itm"] == 0
