@@ -16,7 +16,6 @@ from datastore_logic.services.keys import BUFFER_STATE, list_keys, tag_key
 from datastore_logic.services.known import known_tag
 from datastore_logic.view.buffer import buffer
 from datastore_logic.view.contents import find_content
-from datastore_logic.view.fingerprints import tag_fingerprint
 from datastore_logic.view.lists import lists_of
 from datastore_logic.view.tags import find_tag, tag_named
 
@@ -169,7 +168,7 @@ def freeze_tag(
         def fingerprint() -> str:
             if check is not None:
                 check(snapshot)
-            return tag_fingerprint(snapshot.connection, row.id)
+            return tier.fingerprints.of_tag(snapshot, row.id)
 
         event = decisions.freeze(known_tag(row), reason, fingerprint)
         if event is None:

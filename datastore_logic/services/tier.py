@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from datastore_logic.errors import NotFound, ViewBehind
+from datastore_logic.view.fingerprints import Fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ class Tier:
     replica: Replica
     buffer: BufferClient
     acknowledged: Acknowledged
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
     @contextmanager
     def reading(

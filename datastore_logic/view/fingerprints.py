@@ -7,6 +7,8 @@ rows: they come in order, and each is written as it comes, without an object mad
 from __future__ import annotations
 
 import hashlib
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -15,6 +17,15 @@ from datastore_logic.domain import fingerprint
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
+
+    from datastore_logic.view.database import Snapshot
+
+    OfTimeline = Callable[[int, int, bool], str]
+    """From a timeline's id, the LSN of its last change and whether it is streamed."""
+
+REMEMBERED: Final = 20_000
+"""Timelines whose fingerprints a process remembers, at some hundred bytes each."""
 
 _LINE: Final = "start_major, start_minor, end_major, end_minor, name, checksum, digest"
 _DISJOINT: Final = "start_major, start_minor"
@@ -24,18 +35,59 @@ _ANY: Final = (
 )
 
 
+class Fingerprints:
+    """The fingerprints of timelines that this process has computed, kept while they hold.
+
+    A clone of millions of IOVs in which one list was mended is frozen at the cost of that list.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: dict[tuple[str, int, int], str] = {}
+
+    def of_tag(self, snapshot: Snapshot, tag_id: int) -> str:
+        """Return the fingerprint of all a tag holds: of a streamed list, of every segment."""
+        of_timeline = partial(self._of_timeline, snapshot)
+        return _of_tag(snapshot.connection, tag_id, of_timeline)
+
+    def _of_timeline(
+        self,
+        snapshot: Snapshot,
+        timeline_id: int,
+        lsn: int,
+        streamed: bool,
+    ) -> str:
+        key = (snapshot.position.ledger, timeline_id, lsn)
+        found = self._known.get(key)
+        if found is None:
+            found = timeline_fingerprint(snapshot.connection, timeline_id, streamed=streamed)
+            with self._lock:
+                if len(self._known) >= REMEMBERED:
+                    self._known.clear()
+                self._known[key] = found
+        return found
+
+
 def tag_fingerprint(connection: sqlite3.Connection, tag_id: int) -> str:
-    """Return the fingerprint of all a tag holds: of a streamed list, of every segment."""
+    """Return the fingerprint of all a tag holds, computed from its rows here and now."""
+
+    def of_timeline(timeline_id: int, _lsn: int, streamed: bool) -> str:
+        return timeline_fingerprint(connection, timeline_id, streamed=streamed)
+
+    return _of_tag(connection, tag_id, of_timeline)
+
+
+def _of_tag(connection: sqlite3.Connection, tag_id: int, of_timeline: OfTimeline) -> str:
     found = connection.execute(
-        "SELECT p.name, t.id, t.streamed FROM payload_list l"
+        "SELECT p.name, t.id, t.lsn, t.streamed FROM payload_list l"
         " JOIN payload_type p ON p.id = l.type_id JOIN timeline t ON t.id = l.timeline_id"
         " WHERE l.tag_id = ?",
         (tag_id,),
     ).fetchall()
     return fingerprint.tag_fingerprint(
         {
-            payload_type: timeline_fingerprint(connection, timeline_id, streamed=bool(streamed))
-            for payload_type, timeline_id, streamed in found
+            payload_type: of_timeline(timeline_id, lsn, bool(streamed))
+            for payload_type, timeline_id, lsn, streamed in found
         }
     )
 
