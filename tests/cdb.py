@@ -96,6 +96,14 @@ class Cdb:
         self.ok("PUT", "piov_attach", {"payload_list": held, "piov_id": iov_id})
         return iov_id
 
+    def tag_of(self, held: str) -> str:
+        """Return the tag that a list is in."""
+        return self.get(f"payload-lists/by-name/{held}")["global_tag"]
+
+    def rows(self, held: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
+        """Return url, start and end of each IOV of a list that is in a tag."""
+        return self.timeline(self.tag_of(held), held.rpartition("_")[0])
+
     def timeline(self, tag: str, kind: str) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         """Return url, start and end of each IOV that a tag has of a type."""
         told = self.get(f"globalTag/{tag}")["payload_lists"]

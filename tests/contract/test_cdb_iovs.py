@@ -24,19 +24,9 @@ def held(db):
     return db.tag(fresh("tag"), "Beam")["Beam"]
 
 
-def tag_of(db, held):
-    """Return the tag that a list is in."""
-    return db.get(f"payload-lists/by-name/{held}")["global_tag"]
-
-
-def rows(db, held):
-    """Return url, start and end of each IOV of a list."""
-    return db.timeline(tag_of(db, held), "Beam")
-
-
 def closed(db, held, status):
     """Give a list's tag another status."""
-    db.become(tag_of(db, held), status)
+    db.become(db.tag_of(held), status)
 
 
 # one ------------------------------------------------------------------------------------------
@@ -142,15 +132,15 @@ def test_in_an_unlocked_tag_the_newest_wins_over_its_range(db, held):
     """What it overlaps is trimmed, split, or left without a list."""
     first = db.insert(held, "long", (1, 0), (9, 0))
     db.insert(held, "middle", (3, 0), (5, 0))
-    assert rows(db, held) == [
+    assert db.rows(held) == [
         ("long", (1, 0), (3, 0)),
         ("middle", (3, 0), (5, 0)),
         ("long", (5, 0), (9, 0)),
     ]
     db.insert(held, "over", (3, 0), (9, 0))
-    assert rows(db, held) == [("long", (1, 0), (3, 0)), ("over", (3, 0), (9, 0))]
+    assert db.rows(held) == [("long", (1, 0), (3, 0)), ("over", (3, 0), (9, 0))]
     db.insert(held, "last", (5, 0))
-    assert rows(db, held)[-2:] == [("over", (3, 0), (5, 0)), ("last", (5, 0), END)]
+    assert db.rows(held)[-2:] == [("over", (3, 0), (5, 0)), ("last", (5, 0), END)]
     assert db.get(f"piov/{first}")["major_iov_end"] == 3
     assert db.get(f"payload-lists/by-name/{held}")["iov_count"] == 3
 
@@ -159,7 +149,7 @@ def test_an_iov_that_is_covered_is_in_no_list_any_more(db, held):
     """It is still there by its id."""
     covered = db.insert(held, "small", (3, 0), (4, 0))
     db.insert(held, "large", (1, 0), (9, 0))
-    assert rows(db, held) == [("large", (1, 0), (9, 0))]
+    assert db.rows(held) == [("large", (1, 0), (9, 0))]
     told = db.get(f"piov/{covered}")
     assert (told["payload_url"], told["payload_list"]) == ("small", None)
 
@@ -180,7 +170,7 @@ def test_a_locked_tag_is_only_added_to(db, held):
     assert f"(5,0,{OPEN},{OPEN})" in told["detail"]
     db.insert(held, "gap", (3, 0), (5, 0))
     db.insert(held, "newest", (6, 0))
-    assert rows(db, held) == [
+    assert db.rows(held) == [
         ("first", (1, 0), (3, 0)),
         ("gap", (3, 0), (5, 0)),
         ("open", (5, 0), (6, 0)),
@@ -204,7 +194,7 @@ def test_an_iov_of_a_closed_tag_moves_to_no_other_list(db, held, status):
     other = db.tag(fresh("tag"), "Beam")["Beam"]
     db.refused(409, "PUT", "piov_attach", {"payload_list": other, "piov_id": iov_id})
     assert db.get(f"piov/{iov_id}")["payload_list"] == held
-    assert rows(db, other) == []
+    assert db.rows(other) == []
 
 
 @pytest.mark.parametrize(
@@ -228,7 +218,7 @@ def test_what_cannot_be_attached_is_refused(db, held, sent, status):
 
 def test_a_shared_row_keeps_its_id(db, held):
     """After a clone `piov/<id>` answers the first list; a change in the clone leaves it there."""
-    tag = tag_of(db, held)
+    tag = db.tag_of(held)
     iov_id = db.insert(held, "shared", (1, 0))
     clone = fresh("clone")
     db.ok("POST", f"cloneGlobalTag/{tag}/{clone}")
@@ -256,7 +246,7 @@ def test_many_iovs_are_loaded_at_once(db, held, path):
     answer = db.ask("POST", path, [entry(held, major, f"u{major}") for major in (2, 4, 6)])
     assert (answer.status, answer.data) == (200, b"")
     assert "Content-Type" not in answer.headers
-    assert rows(db, held) == [
+    assert db.rows(held) == [
         ("u2", (2, 0), (4, 0)),
         ("u4", (4, 0), (6, 0)),
         ("u6", (6, 0), END),
@@ -269,7 +259,7 @@ def test_the_order_of_loading_does_not_matter(db, held):
     for majors in ((5, 3), (9, 1), (4, 7), (8, 2, 6)):
         db.ask("POST", "bulk_piov", [entry(held, major, f"u{major}") for major in majors])
     ends = [*range(2, 10), None]
-    assert rows(db, held) == [
+    assert db.rows(held) == [
         (f"u{major}", (major, 0), END if end is None else (end, 0))
         for major, end in enumerate(ends, 1)
     ]
@@ -278,9 +268,9 @@ def test_the_order_of_loading_does_not_matter(db, held):
 def test_of_equal_starts_the_later_replaces(db, held):
     """Within one request and from one to the next."""
     db.ask("POST", "bulk_piov", [entry(held, 1, "a"), entry(held, 1, "b"), entry(held, 5, "c")])
-    assert rows(db, held) == [("b", (1, 0), (5, 0)), ("c", (5, 0), END)]
+    assert db.rows(held) == [("b", (1, 0), (5, 0)), ("c", (5, 0), END)]
     db.ask("POST", "bulk_piov", [entry(held, 1, "d")])
-    assert rows(db, held) == [("d", (1, 0), (5, 0)), ("c", (5, 0), END)]
+    assert db.rows(held) == [("d", (1, 0), (5, 0)), ("c", (5, 0), END)]
 
 
 def test_bulk_keeps_checksum_size_revision_and_end(db, held):
@@ -291,12 +281,12 @@ def test_bulk_keeps_checksum_size_revision_and_end(db, held):
         entry(held, 9, "c", major_iov_end=OPEN, minor_iov_end=OPEN),
     ]
     assert db.ask("POST", "bulk_piov", sent).status == 200
-    assert rows(db, held) == [
+    assert db.rows(held) == [
         ("a", (1, 0), (3, 0)),
         ("b", (3, 0), (4, 0)),
         ("c", (9, 0), END),
     ]
-    tag = tag_of(db, held)
+    tag = db.tag_of(held)
     (told,) = db.get(f"payloadiovs/?gtName={tag}&majorIOV=1&minorIOV=5")
     assert told == ["Beam", "a", "abc", 12, 1, 0, 3, 0, 3]
     assert db.get(f"payloadiovs/?gtName={tag}&majorIOV=5&minorIOV=0") == []
@@ -324,7 +314,7 @@ def test_bulk_is_all_or_nothing(db, held, wrong, status):
     """One entry that cannot be, among those that can, and nothing is loaded."""
     sent = [entry(held, 1), {**entry(held, 2), **wrong}, entry(held, 3)]
     db.refused(status, "POST", "bulk_piov", sent)
-    assert rows(db, held) == []
+    assert db.rows(held) == []
 
 
 @pytest.mark.parametrize("sent", [None, {}, b"null", "x", [1], [None], b"[{]"])
@@ -344,9 +334,9 @@ def test_bulk_obeys_a_locked_tag(db, held):
     closed(db, held, "locked")
     told = db.refused(409, "POST", "bulk_piov", [entry(held, 9), entry(held, 2, "x")])
     assert told["detail"].startswith("GT is LOCKED.")
-    assert len(rows(db, held)) == 2
+    assert len(db.rows(held)) == 2
     assert db.ask("POST", "bulk_piov", [entry(held, 5, "c"), entry(held, 7, "d")]).status == 200
-    assert rows(db, held)[1:] == [
+    assert db.rows(held)[1:] == [
         ("b", (3, 0), (5, 0)),
         ("c", (5, 0), (7, 0)),
         ("d", (7, 0), END),
@@ -359,7 +349,7 @@ def test_bulk_obeys_a_frozen_tag(db, held):
     closed(db, held, "frozen")
     told = db.refused(409, "POST", "bulk_piov", [entry(free, 1), entry(held, 1)])
     assert told["detail"] == "Global Tag is frozen."
-    assert rows(db, free) == []
+    assert db.rows(free) == []
 
 
 def test_five_thousand_iovs_fit_into_one_request(db, held):
@@ -367,7 +357,7 @@ def test_five_thousand_iovs_fit_into_one_request(db, held):
     sent = [entry(held, major) for major in range(5000)]
     assert db.ask("POST", "bulk_piov", sent).status == 200
     assert db.get(f"payload-lists/by-name/{held}")["iov_count"] == 5000
-    told = db.get(f"payloadiovs/?gtName={tag_of(db, held)}&majorIOV=2500&minorIOV=17")
+    told = db.get(f"payloadiovs/?gtName={db.tag_of(held)}&majorIOV=2500&minorIOV=17")
     assert told[0][1] == f"{held}_2500_dummy_file.data"
 
 
@@ -377,14 +367,14 @@ def test_five_thousand_iovs_fit_into_one_request(db, held):
 @pytest.mark.parametrize("path", ways("deletePayloadIOV/{}", "payload-iovs/{}/delete"))
 def test_an_iov_is_deleted_by_its_exact_interval(db, held, path):
     """With its end, or without where it is open; nothing else is touched."""
-    tag = tag_of(db, held)
+    tag = db.tag_of(held)
     db.insert(held, "a.root", (1, 2), (3, 4))
     last = db.insert(held, "b.root", (5, 0))
     for wrong in ("Beam/1/2", "Beam/1/2/3/5", "Beam/1/3/3/4", "Beam/5/0/9/0", "Magnet/1/2/3/4"):
         db.refused(404, "DELETE", path.format(f"{tag}/{wrong}"))
     told = db.ok("DELETE", path.format(f"{tag}/Beam/1/2/3/4"))
     assert told == {"detail": "PayloadIOV a.root deleted."}
-    assert rows(db, held) == [("b.root", (5, 0), END)]
+    assert db.rows(held) == [("b.root", (5, 0), END)]
     told = db.ok("DELETE", path.format(f"{tag}/Beam/5/0"))
     assert told == {"detail": "PayloadIOV b.root deleted."}
     db.refused(404, "GET", f"piov/{last}")
@@ -395,7 +385,7 @@ def test_an_iov_is_deleted_by_its_exact_interval(db, held, path):
 @pytest.mark.parametrize("wrong", ["-1/0", "x/0", "1/y", f"{2**63}/0", "5/0/4/0", "1/2/3/z"])
 def test_an_interval_that_cannot_be_is_400(db, held, wrong):
     """Numbers out of range, or none; an end before its start."""
-    db.refused(400, "DELETE", f"deletePayloadIOV/{tag_of(db, held)}/Beam/{wrong}")
+    db.refused(400, "DELETE", f"deletePayloadIOV/{db.tag_of(held)}/Beam/{wrong}")
 
 
 @pytest.mark.parametrize("status", ["locked", "frozen"])
@@ -403,5 +393,5 @@ def test_an_iov_of_a_closed_tag_is_not_deleted(db, held, status):
     """409, and it stays."""
     db.insert(held, "a", (1, 0))
     closed(db, held, status)
-    db.refused(409, "DELETE", f"deletePayloadIOV/{tag_of(db, held)}/Beam/1/0")
-    assert rows(db, held) == [("a", (1, 0), END)]
+    db.refused(409, "DELETE", f"deletePayloadIOV/{db.tag_of(held)}/Beam/1/0")
+    assert db.rows(held) == [("a", (1, 0), END)]

@@ -21,19 +21,9 @@ def held(db):
     return db.tag(fresh("tag"), "Beam")["Beam"]
 
 
-def tag_of(db, held):
-    """Return the tag that a list is in."""
-    return db.get(f"payload-lists/by-name/{held}")["global_tag"]
-
-
-def rows(db, held):
-    """Return url, start and end of each IOV of a list."""
-    return db.timeline(tag_of(db, held), "Beam")
-
-
 def at(db, held, major, minor=0):
     """Return which urls hold at a moment."""
-    told = db.get(f"payloadiovs/?gtName={tag_of(db, held)}&majorIOV={major}&minorIOV={minor}")
+    told = db.get(f"payloadiovs/?gtName={db.tag_of(held)}&majorIOV={major}&minorIOV={minor}")
     return [row[1] for row in told]
 
 
@@ -54,14 +44,14 @@ def test_an_end_may_equal_the_start_where_it_is_inclusive(db, held):
     else:
         iov_id = db.ok("POST", "piov", sent)["id"]
         db.ok("PUT", "piov_attach", {"payload_list": held, "piov_id": iov_id})
-        assert rows(db, held) == [("u", (4, 2), (4, 2))]
+        assert db.rows(held) == [("u", (4, 2), (4, 2))]
         assert [at(db, held, 4, minor) for minor in (1, 2, 3)] == [[], ["u"], []]
 
 
 def test_an_iov_holds_up_to_its_end_or_at_it(db, held):
     """The row says the end as it was sent."""
     db.insert(held, "u", (4, 0), (6, 5))
-    assert rows(db, held) == [("u", (4, 0), (6, 5))]
+    assert db.rows(held) == [("u", (4, 0), (6, 5))]
     assert at(db, held, 6, 4) == ["u"]
     assert at(db, held, 6, 5) == (["u"] if db.mode == "discrete" else [])
     assert at(db, held, 6, 6) == []
@@ -73,7 +63,7 @@ def test_a_trimmed_iov_ends_where_the_new_one_starts_or_one_before(db, held):
     db.insert(held, "second", (7, 0))
     db.insert(held, "third", (9, 5))
     ends = [(7, 0), (9, 5)] if db.mode == "continuous" else [(6, OPEN), (9, 4)]
-    assert rows(db, held) == [
+    assert db.rows(held) == [
         ("first", (1, 0), ends[0]),
         ("second", (7, 0), ends[1]),
         ("third", (9, 5), END),
@@ -88,13 +78,13 @@ def test_a_split_iov_goes_on_right_after_the_new_one(db, held):
         parts = [("long", (1, 0), (3, 0)), ("long", (5, 0), (9, 0))]
     else:
         parts = [("long", (1, 0), (2, OPEN)), ("long", (5, 1), (9, 0))]
-    assert rows(db, held) == [parts[0], ("middle", (3, 0), (5, 0)), parts[1]]
+    assert db.rows(held) == [parts[0], ("middle", (3, 0), (5, 0)), parts[1]]
 
 
 def test_a_locked_tag_takes_the_next_one_at_the_end_or_after_it(db, held):
     """At an inclusive end it would overlap."""
     db.insert(held, "first", (1, 0), (4, 0))
-    db.become(tag_of(db, held), "locked")
+    db.become(db.tag_of(held), "locked")
     at_end = db.piov("second", (4, 0), (6, 0))
     sent = {"payload_list": held, "piov_id": at_end}
     if db.mode == "continuous":
@@ -104,7 +94,7 @@ def test_a_locked_tag_takes_the_next_one_at_the_end_or_after_it(db, held):
         assert "(4,0,6,0)" in told
         assert "(1,0,4,0)" in told
         db.insert(held, "second", (4, 1), (6, 0))
-    assert [row[0] for row in rows(db, held)] == ["first", "second"]
+    assert [row[0] for row in db.rows(held)] == ["first", "second"]
 
 
 def test_bulk_ends_are_meant_the_same_way(db, held):
@@ -116,15 +106,15 @@ def test_bulk_ends_are_meant_the_same_way(db, held):
     ]
     assert db.ask("POST", "bulk_piov", sent).status == 200
     end = (3, 1) if db.mode == "continuous" else (3, 0)
-    assert rows(db, held) == [("a", (1, 0), end), ("b", (3, 1), (5, 0))]
+    assert db.rows(held) == [("a", (1, 0), end), ("b", (3, 1), (5, 0))]
     assert at(db, held, 5) == (["b"] if db.mode == "discrete" else [])
 
 
 def test_an_iov_is_deleted_by_the_end_that_was_sent(db, held):
     """An exact match, in the mode's own writing; another end is 404."""
     db.insert(held, "u", (4, 0), (6, 5))
-    path = f"deletePayloadIOV/{tag_of(db, held)}/Beam/4/0"
+    path = f"deletePayloadIOV/{db.tag_of(held)}/Beam/4/0"
     for wrong in ("6/4", "6/6", f"{OPEN}/{OPEN}"):
         db.refused(404, "DELETE", f"{path}/{wrong}")
     db.ok("DELETE", f"{path}/6/5")
-    assert rows(db, held) == []
+    assert db.rows(held) == []
