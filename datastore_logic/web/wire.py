@@ -10,13 +10,14 @@ from gunicorn.http.errors import ParseException
 
 from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
-from datastore_logic.errors import BadRequest, TooLarge
+from datastore_logic.errors import BadRequest, NotFound, TooLarge
 from datastore_logic.services.commit import Asking
 from datastore_logic.view.apply import OWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 
 Value = TypeVar("Value")
@@ -85,12 +86,22 @@ def json_object(*, needed: bool = True, most: int = MAX_JSON_BYTES) -> dict[str,
     sent = body(most)
     if needed and not sent:
         raise BadRequest("A body is needed: a JSON object.")
-    try:
-        told = orjson.loads(sent) if sent else {}
-    except orjson.JSONDecodeError as reason:
-        raise BadRequest(f"The body is not JSON: {reason}") from reason
+    told = from_json(sent) if sent else {}
     if not isinstance(told, dict):
         raise BadRequest("The body must be a JSON object.")
+    return told
+
+
+def from_json(sent: bytes) -> object:
+    """Return what a body says.
+
+    Raises:
+        BadRequest: it is not JSON.
+    """
+    try:
+        told: object = orjson.loads(sent)
+    except orjson.JSONDecodeError as reason:
+        raise BadRequest(f"The body is not JSON: {reason}") from reason
     return told
 
 
@@ -176,6 +187,17 @@ def min_lsn() -> int:
     return int(told)
 
 
+def refuse_future(tier: Tier, lsn: int) -> None:
+    """Refuse an LSN that the ledger has not got to: nobody knows what will be said there.
+
+    Raises:
+        NotFound: it has not.
+        BufferAway: this replica has not seen it, and cannot ask whether the ledger has.
+    """
+    if lsn > tier.database.position().applied_lsn and lsn > (head := tier.buffer.head().lsn):
+        raise NotFound("lsn", f"{lsn}; the ledger's last is {head}")
+
+
 # how an answer is written -----------------------------------------------------------------------
 
 
@@ -193,12 +215,17 @@ def plain(content: str | bytes, status: int = 200, *, lsn: int | None = None) ->
 
 def revalidated(content: object, snapshot: Snapshot, tag_lsn: int) -> Response:
     """Return JSON that holds until the tag is touched again; 304 to who has it already."""
-    return _cached(content, snapshot, f"{snapshot.position.ledger[:12]}-{tag_lsn}", "no-cache")
+    position = snapshot.position
+    response = _cached(content, f"{position.ledger[:12]}-{tag_lsn}", "no-cache")
+    return _with_lsn(response, snapshot.lsn, away=not position.reachable)
 
 
-def immutable(content: object, snapshot: Snapshot, fingerprint: str) -> Response:
-    """Return JSON about frozen content named by its fingerprint: it holds for ever."""
-    return _cached(content, snapshot, fingerprint, "public, max-age=31536000, immutable")
+def immutable(content: object, fingerprint: str) -> Response:
+    """Return JSON about frozen content named by its fingerprint: it holds for ever.
+
+    It says nothing of this replica, for caches give it to others a year later.
+    """
+    return _cached(content, fingerprint, "public, max-age=31536000, immutable")
 
 
 def as_it_is(content: object, snapshot: Snapshot) -> Response:
@@ -210,14 +237,8 @@ def as_it_is(content: object, snapshot: Snapshot) -> Response:
     return response
 
 
-def _cached(content: object, snapshot: Snapshot, etag: str, cache_control: str) -> Response:
-    headers = [
-        ("ETag", f'W/"{etag}"'),
-        ("Cache-Control", cache_control),
-        ("X-Ledger-LSN", str(snapshot.lsn)),
-    ]
-    if not snapshot.position.reachable:
-        headers.append(("X-Databuffer", "away"))
+def _cached(content: object, etag: str, cache_control: str) -> Response:
+    headers = [("ETag", f'W/"{etag}"'), ("Cache-Control", cache_control)]
     response = Response(orjson.dumps(content), headers=headers, content_type=JSON)
     if "If-None-Match" in request.headers:
         response.make_conditional(request)

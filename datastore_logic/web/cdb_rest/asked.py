@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from flask import request
 
 from datastore_logic.domain.errors import BadMoment
@@ -170,11 +169,7 @@ def page() -> Page | None:
 
 def _json(most: int) -> object:
     sent = wire.body(most)
-    try:
-        told_object: object = orjson.loads(sent) if sent.strip() else None
-    except orjson.JSONDecodeError as reason:
-        raise BadRequest(f"The body is not JSON: {reason}") from reason
-    return told_object
+    return wire.from_json(sent) if sent.strip() else None
 
 
 def _number(field: str, value: object) -> int:
