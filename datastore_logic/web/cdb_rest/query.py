@@ -37,12 +37,13 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
         moment, name = asked.moment(), asked.text(request.args, "gtName")
         try:
             ref = TagRef.parse(name)
+            wire.refuse_future(tier, ref.lsn or 0)
             least = max(wire.min_lsn(), ref.lsn or 0)
             with tier.reading(least, of=ref.name, lazily=True) as snapshot:
                 found = resolve(snapshot, ref, moment)
                 told = _told(found, ends)
                 if ref.fingerprint is not None:
-                    return wire.immutable(told, snapshot, ref.fingerprint)
+                    return wire.immutable(told, ref.fingerprint)
                 return wire.revalidated(told, snapshot, found.tag.lsn)
         except (BadName, NotFound):
             return wire.answer([])  # what clients expect of a tag that is not there

@@ -46,7 +46,7 @@ def diff_tags(tier: Tier, tag: str) -> Response:
         found = difference(snapshot, before, after, only, limit)
         told = {"from": shown.about(before), "to": shown.about(after), **_difference(found)}
         if old.fingerprint is not None and new.fingerprint is not None:
-            return wire.immutable(told, snapshot, f"{old.fingerprint}-{new.fingerprint}")
+            return wire.immutable(told, f"{old.fingerprint}-{new.fingerprint}")
         return wire.as_it_is(told, snapshot)
 
 

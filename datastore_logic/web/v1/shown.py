@@ -36,7 +36,7 @@ def read(content: object, snapshot: Snapshot, lsn: int, ref: TagRef | None = Non
     TAG@<lsn> is never; but a restored ledger has other entries, so even that is asked for again.
     """
     if ref is not None and ref.fingerprint is not None:
-        return wire.immutable(content, snapshot, ref.fingerprint)
+        return wire.immutable(content, ref.fingerprint)
     fixed = lsn if ref is None or ref.lsn is None else ref.lsn
     return wire.revalidated(content, snapshot, fixed)
 
