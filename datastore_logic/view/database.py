@@ -149,8 +149,8 @@ class Database:
             position = read_position(connection)
             if refuse is not None:
                 refuse(position)
-            seen = _Seen(before if before == self._generation.seen() else None, position)
-            if seen.generation is not None:
+            seen = _Seen(before, position)  # if it moved meanwhile, it never is `before` again
+            if before is not None:
                 self._seen = seen
             return connection, seen
 

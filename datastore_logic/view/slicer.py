@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from datastore_logic.view.contents import Content, ContentList
+    from datastore_logic.view.database import Snapshot
     from datastore_logic.view.slices import Slices
 
 PAGE: Final = 512
@@ -101,50 +102,48 @@ def build(database: Database, files: SliceFiles, ref: TagRef, wanted: str) -> No
     with files.writing():
         if files.open(wanted) is not None:
             return
-        content, about = _named(database, ref, wanted)
-        rows_of = _paged(database, lambda: _named(database, ref, wanted))
-        made = files.write(wanted, slices_of(content, about, rows_of))
         with database.snapshot() as snapshot:
-            _compare(snapshot.connection, content, made)
-        _named(database, ref, wanted)
+            content = _named(snapshot, ref, wanted)
+            about = f"{snapshot.position.ledger} {ref}"
+        made = files.write(wanted, slices_of(content, about, _paged(database, ref, wanted)))
+        with database.snapshot() as snapshot:
+            _compare(snapshot.connection, _named(snapshot, ref, wanted), made)
         files.publish(wanted, about)
 
 
-def _named(database: Database, ref: TagRef, wanted: str) -> tuple[Content, str]:
-    """Return the content that `ref` names, and what slices of it are about."""
-    with database.snapshot() as snapshot:
-        try:
-            content = find_content(snapshot, ref)
-        except NotFound as reason:
-            raise MovedOn(str(reason)) from reason
-        if edition(snapshot, content) != wanted:
-            raise MovedOn(f"{ref} was changed")
-        return content, f"{snapshot.position.ledger} {ref}"
+def _named(snapshot: Snapshot, ref: TagRef, wanted: str) -> Content:
+    """Return the content that `ref` names, as long as that is the wanted edition."""
+    try:
+        content = find_content(snapshot, ref)
+    except NotFound as reason:
+        raise MovedOn(str(reason)) from reason
+    if edition(snapshot, content) != wanted:
+        raise MovedOn(f"{ref} was changed")
+    return content
 
 
 def _paged(
-    database: Database, make_sure: Callable[[], object]
+    database: Database, ref: TagRef, wanted: str
 ) -> Callable[[ContentList], Iterator[tuple[Any, ...]]]:
     """Return what yields a list's rows, each page read by itself: no long transaction.
 
-    Whenever the view has moved, it makes sure that these rows have not.
+    Wherever the view has moved on from the page before, it is seen whether these rows have, too.
     """
     seen = -1
 
-    def rows_of(held: ContentList) -> Iterator[tuple[Any, ...]]:
+    def page_of(held: ContentList, after: Moment | None) -> list[tuple[Any, ...]]:
         nonlocal seen
-        after: Moment | None = None
-        page: list[tuple[Any, ...]] = []
-        while after is None or len(page) == PAGE:
-            with database.snapshot() as snapshot:
-                page = list(rows_between(snapshot, held, None, None, after=after, limit=PAGE))
-                moved, seen = snapshot.lsn != seen, snapshot.lsn
-            if moved:
-                make_sure()
+        with database.snapshot() as snapshot:
+            if snapshot.lsn != seen:
+                _named(snapshot, ref, wanted)
+                seen = snapshot.lsn
+            return list(rows_between(snapshot, held, None, None, after=after, limit=PAGE))
+
+    def rows_of(held: ContentList) -> Iterator[tuple[Any, ...]]:
+        page = page_of(held, None)
+        while page:
             yield from page
-            if not page:
-                return
-            after = Moment(page[-1][1], page[-1][2])
+            page = page_of(held, Moment(*page[-1][1:3])) if len(page) == PAGE else []
 
     return rows_of
 

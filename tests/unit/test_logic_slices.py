@@ -55,6 +55,7 @@ def test_a_long_timeline_is_cut_where_something_changes():
     found = opened(packed(dict.fromkeys(TYPES, rows)))
     starts = list(found.starts())
     assert len(starts) > 10
+    assert len(starts) == len(set(starts))
     assert set(starts) <= {Moment(at) for at in range(101)}
     assert found.at(starts[3]).holds.start == starts[3]
 
