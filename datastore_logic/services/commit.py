@@ -15,8 +15,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import Conflict, PreconditionFailed
-from datastore_logic.view.apply import OWN_KEY
-from datastore_logic.view.requests import known_request
+from datastore_logic.view.requests import OWN_KEY, known_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

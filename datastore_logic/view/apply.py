@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from datastore_logic.domain import events
 from datastore_logic.view import apply_buffer, apply_iovs, apply_lists, apply_tags
 from datastore_logic.view.entries import Step
-from datastore_logic.view.requests import about
+from datastore_logic.view.requests import OWN_KEY, about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from datastore_logic.view.entries import Context, Entry
-
-OWN_KEY: Final = "auto:"
-"""How idempotency keys begin that a replica made for itself; nobody will ask for them again."""
 
 _APPLY: Final[Mapping[type[events.Event], Callable[[Step, Any], None]]] = {
     events.TagCreated: apply_tags.created,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import KeyReused
 
 if TYPE_CHECKING:
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.entries import Entry
+
+OWN_KEY: Final = "auto:"
+"""How idempotency keys begin that a replica made for itself; nobody will ask for them again."""
 
 
 def about(entry: Entry) -> str:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
 
+    from datastore_logic.domain.moment import Pair
     from datastore_logic.view.contents import Content
 
-Pair = tuple[int, int]
 Columns = tuple[Any, ...]
 
 STANDING_COLUMNS: Final = (

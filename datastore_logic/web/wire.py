@@ -12,7 +12,7 @@ from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.errors import BadRequest, NotFound, TooLarge
 from datastore_logic.services.commit import Asking
-from datastore_logic.view.apply import OWN_KEY
+from datastore_logic.view.requests import OWN_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
