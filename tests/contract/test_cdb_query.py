@@ -1,5 +1,7 @@
 """What holds at a moment, as every job asks nopayloaddb."""
 
+from time import monotonic
+
 import pytest
 from cdb import OPEN, cdb, fresh, ways
 
@@ -133,3 +135,10 @@ def test_what_is_streamed_is_seen_as_a_tag(db):
     db.both.post("/flushbuf")
     frozen = [tag for tag in db.get("globalTags") if tag["name"].startswith("stream-")]
     assert [tag["status"] for tag in frozen] == ["frozen"]
+
+
+def test_nothing_holds_at_an_lsn_that_the_ledger_has_not_got_to(db, tag):
+    """Like a tag that is not there, and at once: no worker waits for what nobody has written."""
+    begun = monotonic()
+    assert at(db, f"{tag}@{'9' * 18}", 4) == []
+    assert monotonic() - begun < 2

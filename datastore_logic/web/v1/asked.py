@@ -11,7 +11,7 @@ from flask import request
 from datastore_logic.domain.errors import BadMoment
 from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.domain.tags import ListName, PayloadTypeName, TagRef, TagState
-from datastore_logic.errors import BadRequest, NotFound
+from datastore_logic.errors import BadRequest
 from datastore_logic.services.commit import Asking
 from datastore_logic.services.freezing import Look
 from datastore_logic.web import wire
@@ -51,16 +51,11 @@ def reading(tier: Tier, *refs: TagRef, lazily: bool = False) -> Iterator[Snapsho
     """
     asked = max((each.lsn or 0 for each in refs), default=0)
     if asked:
-        _refuse_future(tier, asked)
+        wire.refuse_future(tier, asked)
     streamed = tier.config.stream_tag
     of = streamed if any(each.name == streamed for each in refs) else None
     with tier.reading(max(wire.min_lsn(), asked), of=of, lazily=lazily) as snapshot:
         yield snapshot
-
-
-def _refuse_future(tier: Tier, lsn: int) -> None:
-    if lsn > tier.database.position().applied_lsn and lsn > (head := tier.buffer.head().lsn):
-        raise NotFound("lsn", f"{lsn}; the ledger's last is {head}")
 
 
 def other(name: str) -> TagRef:
