@@ -114,8 +114,8 @@ class BufferIsFrozen(LogicError):
     code = "FROZEN"
     retry_after = 10
 
-    def __init__(self, detail: str = "Datastore frozen.") -> None:
-        super().__init__(detail)  # without another: the words that the digital twin's clients know
+    def __init__(self) -> None:
+        super().__init__("Datastore frozen.")  # the words that the digital twin's clients know
 
 
 class ViewError(LogicError):

@@ -203,7 +203,7 @@ def _refuse_unlike_buffer(snapshot: Snapshot, name: TagName, state: TagState) ->
             " buffer."
         )
     if buffer(snapshot).frozen:
-        raise BufferIsFrozen("Datastore frozen.")
+        raise BufferIsFrozen
 
 
 def _known(row: TagRow | None) -> GlobalTag | None:
