@@ -44,6 +44,8 @@ def install(app: Flask, metrics: Metrics) -> None:
     def _end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
+        if request.method == "OPTIONS":
+            response.headers.pop("Content-Type", None)  # it has no body that could be of a type
         metrics.observe(request, response, perf_counter() - g.began)
         return response
 

@@ -162,8 +162,7 @@ def test_a_locked_tag_is_only_added_to(db, held):
     conflict = db.piov("wrong", (2, 0), (4, 0))
     told = db.refused(409, "PUT", "piov_attach", {"payload_list": held, "piov_id": conflict})
     assert told["detail"].startswith("GT is LOCKED.")
-    assert "(2,0,4,0)" in told["detail"]
-    assert "first (1,0,3,0)" in told["detail"]
+    assert "(2,0,4,0) overlaps (1,0,3,0), which holds first." in told["detail"]
     assert db.get(f"piov/{conflict}")["payload_list"] is None
     bounded = db.piov("bounded", (7, 0), (8, 0))
     told = db.refused(409, "PUT", "piov_attach", {"payload_list": held, "piov_id": bounded})

@@ -196,3 +196,12 @@ def test_a_key_that_comes_back_with_another_payload_is_no_success(both):
         refused = both.post(url, body, Idempotency_Key="k9")
         assert (refused.status, refused.json()["code"]) == (409, "idempotency_key_reused")
     assert both.get("/api/v1/global-tags/keyed")["payload_iov_count"] == 1
+
+
+@pytest.mark.parametrize("path", ["/api/v1/global-tags", "/api/cdb_rest/gt", "/stream"])
+def test_what_methods_there_are_is_told_without_a_page(both, path):
+    """OPTIONS answers in a header; there is no body of whatever type."""
+    answer = both.ask("OPTIONS", path)
+    assert (answer.status, answer.data) == (200, b"")
+    assert "POST" in answer.headers["Allow"]
+    assert "Content-Type" not in answer.headers

@@ -68,9 +68,8 @@ def _reworded(error: Exception, ends: Ends) -> dict[str, str]:
             return {"detail": "Global Tag is frozen."}
         case LockedOverlap(rows=(new, held)):
             return {
-                "detail": "GT is LOCKED. You are attempting to insert IOV"
-                f" (major_iov,minor_iov,major_iov_end,minor_iov_end) {_bounds(new, ends)}."
-                f" Conflicts with existing IOV {held.payload.name} {_bounds(held, ends)}"
+                "detail": f"GT is LOCKED. {_bounds(new, ends)} overlaps {_bounds(held, ends)},"
+                f" which holds {held.payload.name}."
             }
     return {}
 
