@@ -66,6 +66,7 @@ class _Known:
     rows: int
     generation: int | None
     asked: int = 0
+    used: float = inf
     edition: str = ""
     slices: Slices | None = None
     look_at: float = 0.0
@@ -114,15 +115,22 @@ class Prepared:
             or known.generation != snapshot.generation
         ):
             known = _found_out(snapshot, ref, known)
+            self._remember(known)
         known.asked += 1
-        with self._lock:
-            self._known.pop(ref, None)
-            self._known[ref] = known  # the last one to be forgotten
-            if len(self._known) > REMEMBERED:
-                del self._known[next(iter(self._known))]
+        known.used = monotonic()
         if self._files is not None and known.edition and known.asked % NOTE_USE == 0:
             self._files.note_use(known.edition)
         return known
+
+    def _remember(self, known: _Known) -> None:
+        """Keep what is known, and forget what was asked for longest ago.
+
+        Only here is a lock taken: one that each answer takes makes threads wait in line.
+        """
+        with self._lock:
+            self._known[known.ref] = known
+            if len(self._known) > REMEMBERED:
+                del self._known[min(self._known.values(), key=lambda each: each.used).ref]
 
     def _slices(self, snapshot: Snapshot, known: _Known) -> Slices | None:
         """Return slices if there are any by now."""

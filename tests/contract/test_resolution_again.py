@@ -67,3 +67,13 @@ def test_every_answer_is_the_first_one(ask, query, tag, monkeypatch):
 def told(answer):
     """Return the headers but for the request's own id."""
     return {name: value for name, value in answer.headers if name != "X-Request-Id"}
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_what_is_known_is_answered_without_the_view(ask, query, tmp_path):
+    """No statement is run while nobody writes: with many threads, each costs more than the rest."""
+    url = query.format(tag="X", major=2, minor=3)
+    first, _, _ = (ask.get(url) for _ in range(3))
+    (tmp_path / "view.sqlite").rename(tmp_path / "away")
+    assert ask.get(url).data == first.data
+    assert ask.get("/api/v1/global-tags/X").status_code == 503
