@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.contents import Content, ContentList
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.lists import ListRow
-    from datastore_logic.view.resolve import Held, Resolution
+    from datastore_logic.view.resolve import Resolution
     from datastore_logic.view.tags import TagRow
 
 SHELF: Final = "/api/v1/payloads/sha256/"
@@ -99,7 +99,7 @@ def resolution(found: Resolution) -> dict[str, Any]:
         "moment": found.moment.wire(),
         "since": found.holds.start.wire(),
         "until": found.holds.end and found.holds.end.wire(),
-        "payloads": [_payload(held) for held in found.payloads],
+        "payloads": [_payload(row) for row in found.rows],
         "gaps": found.gaps,
     }
 
@@ -143,9 +143,8 @@ def href(digest: str) -> str:
     return SHELF + digest[_DIGITS:]
 
 
-def _payload(held: Held) -> dict[str, Any]:
-    payload_type, name, checksum, size, *interval, revision, digest = held
-    major, minor, end_major, end_minor = interval
+def _payload(row: Sequence[Any]) -> dict[str, Any]:
+    payload_type, name, checksum, size, major, minor, end_major, end_minor, revision, digest = row
     return {
         "payload_type": payload_type,
         "name": name,
