@@ -1,10 +1,14 @@
 """Slices of a large tag, made by a real process while real workers answer."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from logic_pair import pair
 from servers import eventually
+
+from datastore_logic.view.slice_files import SliceFiles
 
 IOVS = 5000
 QUERY = "/api/cdb_rest/payloadiovs/?gtName=LARGE&majorIOV={}&minorIOV=0"
@@ -65,3 +69,14 @@ def test_a_large_tag_gets_slices_and_answers_as_before(both, tmp_path):
     lsn = hold(both, "Gain", 50)
     assert [row[0] for row in answers(both, lsn)[-1]] == ["Beam", "Field", "Gain"]
     assert [row for row in answers(both, lsn)[-1] if row[0] != "Gain"] == first[-1]
+
+
+def test_the_process_ends_with_the_worker_that_started_it(tmp_path):
+    """However that one ended: its end of the pipe is closed then."""
+    files = SliceFiles(tmp_path / "slices", 1 << 20)
+    told = (tmp_path / "view.sqlite", "stream", tmp_path / "slices", 1 << 20, "X", "0" * 32)
+    command = [sys.executable, "-m", "datastore_logic.view.slicer", *map(str, told)]
+    with files.writing(), subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(timeout=20) == 1
