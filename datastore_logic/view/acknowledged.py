@@ -54,7 +54,8 @@ class Acknowledged:
     def _opened(self) -> memoryview:
         if self._numbers is None:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)  # held while we live
-            os.ftruncate(descriptor, SLOTS * _WIDTH)
+            # Real blocks: to write through a map into a hole of a full disk would kill the process.
+            os.posix_fallocate(descriptor, 0, SLOTS * _WIDTH)
             self._mine = _claim(descriptor)
             self._numbers = memoryview(mmap.mmap(descriptor, SLOTS * _WIDTH)).cast("Q")
         return self._numbers
