@@ -30,14 +30,14 @@ MAX_LSN_DIGITS: Final = 18
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def ref(text: str, as_of: str | None = "as_of") -> TagRef:
+def ref(text: str) -> TagRef:
     """Return what the path names; `?as_of=17` behind TAG says the same as TAG@17."""
     found = TagRef.parse(text)
-    if as_of is None or as_of not in request.args:
+    if "as_of" not in request.args:
         return found
     if found.fingerprint is not None or found.lsn is not None:
-        raise BadRequest(f"{as_of}: the path already says which state of the tag", field=as_of)
-    return TagRef(found.name, lsn=number(as_of))
+        raise BadRequest("as_of: the path already says which state of the tag", field="as_of")
+    return TagRef(found.name, lsn=number("as_of"))
 
 
 @contextmanager

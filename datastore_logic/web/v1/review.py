@@ -97,14 +97,7 @@ def _difference(found: Difference) -> dict[str, Any]:
     }
 
 
-def _payload(payload: Payload | None) -> dict[str, Any] | None:
-    if payload is None:
+def _payload(held: Payload | None) -> dict[str, Any] | None:
+    if held is None:
         return None
-    return {
-        "name": payload.name,
-        "checksum": payload.checksum,
-        "digest": payload.digest,
-        "size": payload.size,
-        "revision": payload.revision,
-        "href": payload.digest and shown.href(payload.digest),
-    }
+    return shown.payload(held.name, held.checksum, held.digest, held.size, held.revision)

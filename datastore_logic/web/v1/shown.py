@@ -79,7 +79,7 @@ def content(snapshot: Snapshot, found: Content) -> dict[str, Any]:
     return {**tag(found.tag), "name": found.ref.name, "payload_lists": lists}
 
 
-def about(found: Content) -> dict[str, Any]:
+def about(found: Content | Resolution) -> dict[str, Any]:
     """Return which state of which tag an answer is about."""
     return {
         "tag": found.ref.name,
@@ -92,10 +92,7 @@ def about(found: Content) -> dict[str, Any]:
 def resolution(found: Resolution) -> dict[str, Any]:
     """Return what holds at a moment."""
     return {
-        "tag": found.ref.name,
-        "state": found.tag.state,
-        "fingerprint": found.tag.fingerprint,
-        "lsn": found.lsn,
+        **about(found),
         "moment": found.moment.wire(),
         "since": found.holds.start.wire(),
         "until": found.holds.end and found.holds.end.wire(),
@@ -106,19 +103,27 @@ def resolution(found: Resolution) -> dict[str, Any]:
 
 def iov(columns: tuple[Any, ...]) -> dict[str, Any]:
     """Return a payload IOV from its IOV_COLUMNS."""
-    number, major, minor, end_major, end_minor, name, checksum, digest, *rest = columns
-    size, revision, lsn = rest
+    number, major, minor, end_major, end_minor, *told, lsn = columns
     return {
         "id": number,
         "start": [major, minor],
         "end": None if end_major is None else [end_major, end_minor],
+        **payload(*told),
+        "lsn": lsn,
+    }
+
+
+def payload(
+    name: str, checksum: str | None, digest: str | None, size: int | None, revision: int | None
+) -> dict[str, Any]:
+    """Return a payload, without the interval over which it holds."""
+    return {
         "name": name,
         "checksum": checksum,
         "digest": digest,
         "size": size,
         "revision": revision,
         "href": digest and href(digest),
-        "lsn": lsn,
     }
 
 
@@ -144,6 +149,7 @@ def href(digest: str) -> str:
 
 
 def _payload(row: Sequence[Any]) -> dict[str, Any]:
+    # Spelled out: unpacking a dictionary into each of 200 rows would be felt in every answer.
     payload_type, name, checksum, size, major, minor, end_major, end_minor, revision, digest = row
     return {
         "payload_type": payload_type,
