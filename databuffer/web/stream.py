@@ -19,6 +19,8 @@ routes = web.RouteTableDef()
 
 _DEFAULT_TYPE = "strain"
 _MOST_ADMIN_BYTES = 1 << 16
+_LONGEST_USER = 200
+_LONGEST_TOKEN = 10_000  # signed tokens are long; only a part of the hash is kept
 
 
 @routes.get("/stat")
@@ -64,7 +66,7 @@ async def post_segment(request: web.Request) -> web.Response:
 async def post_freeze(request: web.Request) -> web.Response:
     """Freeze the buffer."""
     raw = parse_object(await _admin_body(request))
-    user, token = _text(raw, "user"), _text(raw, "token")
+    user, token = _text(raw, "user"), _text(raw, "token", _LONGEST_TOKEN)
     lsn = await request.app[BUFFER].freeze(user, token, _idempotency_key(request))
     return _answer(request, {"code": "STAT_UPD", "body": "Table updated"}, 201, lsn)
 
@@ -87,11 +89,11 @@ def _idempotency_key(request: web.Request) -> str | None:
     return None if text is None else parse_text(text, "Idempotency-Key")
 
 
-def _text(raw: dict[str, Any], field: str) -> str:
+def _text(raw: dict[str, Any], field: str, longest: int = _LONGEST_USER) -> str:
     if field not in raw:
         raise Malformed(f"{field} is missing", field=field)
     text = raw[field]
-    return "" if text == "" else parse_text(text, field)
+    return "" if text == "" else parse_text(text, field, longest)
 
 
 def _answer(
