@@ -16,7 +16,7 @@ from datastore_logic.view.prepared import Prepared
 from datastore_logic.view.replica import Replica
 from datastore_logic.view.slice_files import SliceFiles
 from datastore_logic.view.slicer import Slicer
-from datastore_logic.web import cdb_rest, health, middleware, pages, stream, v1
+from datastore_logic.web import cdb_rest, glitchflow, health, middleware, pages, stream, v1
 from datastore_logic.web.metrics import Metrics
 
 FOLLOWER = "condstore.follower"
@@ -42,6 +42,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     middleware.install(app, metrics)
     for blueprint in (
         stream.blueprint(tier),
+        glitchflow.blueprint(tier),
         v1.blueprint(tier),
         cdb_rest.blueprint(tier),
         health.blueprint(tier, metrics),

@@ -41,8 +41,7 @@ def blueprint(tier: Tier) -> Blueprint:
             return _stream_payload(tier)
         if "tag" in request.args or "minor" in request.args:
             raise BadRequest("major: is needed where tag or minor is given", field="major")
-        told = request.args.get("type")
-        kind = None if told is None else PayloadTypeName.parse(told)
+        kind = channel()
         segment = wire.body(tier.config.max_segment_bytes)
         stored = streaming.stream_segment(tier, segment, kind, wire.idempotency_key())
         return wire.plain(stored.body, 201, lsn=stored.lsn)
@@ -65,6 +64,12 @@ def blueprint(tier: Tier) -> Blueprint:
     for path, read in READS.items():
         routes.add_url_rule(path, path[1:], _reading(tier, read), methods=["GET"])
     return routes
+
+
+def channel() -> PayloadTypeName | None:
+    """Return the payload type of a segment, if the query names it."""
+    told = request.args.get("type")
+    return None if told is None else PayloadTypeName.parse(told)
 
 
 def _reading(tier: Tier, read: Callable[[Tier], Told]) -> Callable[[], Response]:
