@@ -1,1 +1,40 @@
-"""The condstore library and command: what producers, jobs and shifters touch."""
+"""condstore: ask which conditions hold at a moment, and keep them.
+
+    from condstore import Client
+
+    client = Client("http://conditions.example:5000")
+    tag = client.pin("2026-prompt")
+    beam = client.resolve(tag, (1200, 17)).payload("Beam")
+    with client.open(beam) as file: ...
+
+What is named here is imported when it is first used: a job that reads a bundle needs the standard
+library only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from condstore.client import Client
+    from condstore.digests import Digest
+    from condstore.errors import CondstoreError
+    from condstore.moments import Moment
+    from condstore.results import NewIOV
+
+__all__ = ["Client", "CondstoreError", "Digest", "Moment", "NewIOV"]
+
+_MODULES = {
+    "Client": "client",
+    "CondstoreError": "errors",
+    "Digest": "digests",
+    "Moment": "moments",
+    "NewIOV": "results",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"condstore.{_MODULES[name]}"), name)

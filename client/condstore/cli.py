@@ -201,14 +201,15 @@ def freeze(
     is and the exit status is 1. Freezing twice is harmless.
     """
     from condstore import show
+    from condstore.client import Client
 
     terminal, client, who = _terminal(), _client(url), user or _settings().user
     if tag is not None:
-        frozen = client.freeze_tag(tag, who, token)
-        said = f"{frozen.tag} is frozen, for ever {frozen.tag}@{frozen.fingerprint}"
+        frozen = Client(_urls(url), user=who).freeze_tag(tag, report=False)
+        said = f"{frozen.tag} is frozen, for ever {frozen.reference}"
         terminal.say(show.as_json(frozen) if as_json else said)
         return
-    asked = client.ask_freeze(who, token)
+    asked = client.freeze_buffer(who, token)
     held = client.buffer()
     amount = f"{plural(held.files, 'file')}, {size(held.size)}"
     said = f"the buffer is frozen: {amount}" if asked.frozen else f"{asked.answer} ({amount} now)"

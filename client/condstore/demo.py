@@ -122,7 +122,7 @@ class _Demo:
         """Flush the buffer if an earlier run froze it; return every tag kept from earlier runs."""
         held = self._client.buffer()
         if held.frozen:
-            self._client.flush()
+            self._client.flush_buffer()
             archived = self._client.period(self._settings.stream_tag)
             self._say("flush", f"{_amount(held)}, frozen by an earlier run, are archived:")
             self._say("", f"they stay resolvable as global tag {archived}")
@@ -147,12 +147,12 @@ class _Demo:
                 )
             self._say("stream", f"{series.payload_type}: {show.streamed(report)}")
             if series is not channels[-1] and self._client.buffer().size < MAX_SIZE:
-                asked = self._client.ask_freeze(self._settings.user, _TOKEN)
+                asked = self._client.freeze_buffer(self._settings.user, _TOKEN)
                 held = size(self._client.buffer().size)
                 self._say("freeze?", f"{asked.answer} ({held} of {size(MAX_SIZE)})")
 
     def _freeze(self) -> None:
-        if not self._client.ask_freeze(self._settings.user, _TOKEN).frozen:
+        if not self._client.freeze_buffer(self._settings.user, _TOKEN).frozen:
             raise DemoFailed(f"the buffer does not freeze though {MAX_SIZE} bytes were streamed")
         tag = self._client.tag(self._settings.stream_tag).tag
         if tag.state != "frozen" or tag.fingerprint is None:

@@ -2,10 +2,12 @@
 
 CondstoreError                     exit 1
 ├── UsageError                     exit 2: the call itself makes no sense
+│   └── NotOffline                 a bundle cannot do that: it takes a server
 ├── ServerAway                     exit 3: nobody answered, or only "not now"; safe to try again
 ├── Answered                       an answer that is not a success
 │   ├── Refused                    the server understood and said no
 │   │   ├── Malformed              400, 422
+│   │   ├── Denied                 401, 403
 │   │   ├── NotFound               404
 │   │   ├── Conflict               409, 412, 428
 │   │   │   └── Frozen             the tag or the buffer takes nothing more
@@ -23,6 +25,8 @@ A server's own words (`detail`), its `code` and the status are carried along unc
 from __future__ import annotations
 
 import json
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -44,6 +48,10 @@ class UsageError(CondstoreError):
     """The call itself makes no sense."""
 
     exit_code: ClassVar[int] = 2
+
+
+class NotOffline(UsageError):
+    """A bundle cannot do that: it takes a server."""
 
 
 class ServerAway(CondstoreError):
@@ -84,6 +92,10 @@ class Refused(Answered):
 
 class Malformed(Refused):
     """The request is not what the contract asks for."""
+
+
+class Denied(Refused):
+    """The server does not let this caller do it."""
 
 
 class NotFound(Refused):
@@ -128,6 +140,8 @@ class DemoFailed(CondstoreError):
 
 _BY_STATUS: Mapping[int, type[Refused]] = {
     400: Malformed,
+    401: Denied,
+    403: Denied,
     404: NotFound,
     409: Conflict,
     412: Conflict,
@@ -149,11 +163,8 @@ def from_answer(
     if code in _FROZEN_CODES or (status == 503 and detail == _FROZEN_TEXT):
         return Frozen(detail, status=status, code=code or "FROZEN", url=url)
     if status in _NOT_NOW:
-        asked = headers.get("Retry-After", "")
-        return ServerAway(
-            f"{url} says: {detail} ({status})",
-            retry_after=float(asked) if asked.isdecimal() else None,
-        )
+        wait = _seconds(headers.get("Retry-After", ""), time.time())
+        return ServerAway(f"{url} says: {detail} ({status})", retry_after=wait)
     if status >= 500:
         return ServerFailed(detail, status=status, code=code, url=url)
     return _BY_STATUS.get(status, Refused)(detail, status=status, code=code, url=url)
@@ -170,3 +181,17 @@ def _read(body: bytes) -> tuple[str, str]:
         return text[:_LONGEST_DETAIL], ""
     detail = answer.get("detail") or answer.get("body") or text
     return str(detail)[:_LONGEST_DETAIL], str(answer.get("code", ""))
+
+
+def _seconds(retry_after: str, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for, written as a number or as a date.
+
+    >>> _seconds("7", 0.0), _seconds("Thu, 01 Jan 1970 00:01:00 GMT", 50.0), _seconds("soon", 0.0)
+    (7.0, 10.0, None)
+    """
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except ValueError:
+        return None

@@ -1,4 +1,8 @@
-"""The one place that writes downloads: beside the target, hashed, named only when right."""
+"""The one place that writes downloads: beside the target, hashed, named only when right.
+
+`land` does all of it for a file anywhere; `pour` is the part that a cache does under names of its
+own; `spool` is for who wants the verified bytes and no name for them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
 from condstore.errors import DamagedPayload
 
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 
     from condstore.digests import Digest
 
+IN_MEMORY: Final = 8 << 20
+"""Bytes of a spooled payload before it goes to a temporary file."""
+
 
 def land(
     chunks: Iterable[bytes], digest: Digest, target: Path, tell: Callable[[int], object]
@@ -24,28 +31,56 @@ def land(
 
     There is never half a payload, nor a wrong one, under that name. Raises `DamagedPayload`.
     """
-    hasher, size = hashlib.sha256(), 0
     number, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(number, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                hasher.update(chunk)
-                size += len(chunk)
-                tell(len(chunk))
-            file.flush()
+            try:
+                size = pour(chunks, digest, file, tell)
+            except DamagedPayload as damaged:
+                raise DamagedPayload(f"{damaged}; {target} was not written") from None
             os.fsync(file.fileno())
-        if hasher.hexdigest() != digest.hex:
-            raise DamagedPayload(
-                f"{digest.short}: {size} bytes came that hash to {hasher.hexdigest()[:12]}; "
-                f"{target} was not written"
-            )
         os.chmod(beside, 0o666 & ~_umask())  # noqa: PTH101 - the name, not a Path, came from mkstemp
         os.replace(beside, target)  # noqa: PTH105
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)  # noqa: PTH108
     return size
+
+
+def pour(
+    chunks: Iterable[bytes],
+    digest: Digest,
+    file: IO[bytes],
+    tell: Callable[[int], object] = bool,
+) -> int:
+    """Write `chunks` into an open file and return their size; raise `DamagedPayload`."""
+    hasher, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        file.write(chunk)
+        hasher.update(chunk)
+        size += len(chunk)
+        tell(len(chunk))
+    file.flush()
+    if hasher.hexdigest() != digest.hex:
+        raise DamagedPayload(
+            f"{digest.short}: {size} bytes came that hash to {hasher.hexdigest()[:12]}"
+        )
+    return size
+
+
+def spool(chunks: Iterable[bytes], digest: Digest) -> BinaryIO:
+    """Return a nameless file with the payload, in memory while it is small, at its first byte.
+
+    Raises `DamagedPayload`.
+    """
+    file = tempfile.SpooledTemporaryFile(IN_MEMORY)
+    try:
+        pour(chunks, digest, cast("IO[bytes]", file))
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return cast("BinaryIO", file)
 
 
 def _umask() -> int:

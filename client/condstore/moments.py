@@ -6,7 +6,7 @@ Two integers 0 … 2^63-1, compared in that order. Refuses what is not exact: mo
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from condstore.errors import UsageError
 
@@ -41,6 +41,23 @@ class Moment(NamedTuple):
             raise UsageError(f"{text!r}: a moment's numbers end at 2^63-1")
         return moment
 
+    @classmethod
+    def of(cls, when: When) -> Moment:
+        """Return the moment meant by one, by `(major, minor)`, by a major alone or by its text.
+
+        >>> Moment.of(1200), Moment.of((1200, 17)), Moment.of("968654552.25")[1]
+        (Moment(major=1200, minor=0), Moment(major=1200, minor=17), 250000000)
+        """
+        if isinstance(when, str):
+            return cls.parse(when)
+        parts = (when, 0) if isinstance(when, int) else tuple(when)
+        if len(parts) == 2 and all(type(part) is int and 0 <= part <= LIMIT for part in parts):
+            return cls(*parts)
+        raise UsageError(
+            f"{when!r} is not a moment: give a run or GPS second, (major, minor) with two integers "
+            "0 to 2^63-1, or text such as '968654552.25'"
+        )
+
     def gps(self) -> str:
         """Write it as GPS seconds.
 
@@ -52,3 +69,7 @@ class Moment(NamedTuple):
     def pair(self) -> str:
         """Write it as `major:minor`."""
         return f"{self.major}:{self.minor}"
+
+
+When: TypeAlias = Moment | tuple[int, int] | int | str
+"""How a caller may name a moment; `Moment.of` reads it."""

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from condstore.calls import lsn_of
 from condstore.errors import CondstoreError, ServerAway, from_answer
 from condstore.retry import PATIENT, Policy, persist_async
-from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, lsn_of, reason
+from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

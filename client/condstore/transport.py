@@ -8,47 +8,49 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import orjson
 import requests
 
-from condstore.errors import ServerAway, UnexpectedAnswer, from_answer
+from condstore.calls import lsn_of
+from condstore.errors import ServerAway, UnexpectedAnswer, UsageError, from_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
+    from condstore.calls import Call
     from condstore.results import Json
 
 CONNECT_WITHIN = 5.0  # seconds
 SILENT_FOR = 60.0  # seconds without a byte from the server
+MAX_SILENCE = 3600.0
 AGENT = "condstore-client/0.1"
 _SUCCESS = frozenset({200, 201})
-_LSN = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request that may be sent again as it is; `body` is bytes, or a file to read whole."""
+class Timeouts:
+    """For how long to wait, in seconds: for a connection, and for a server that sends nothing."""
 
-    method: str
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Path | None = None
-    json: Mapping[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    accept: frozenset[int] = frozenset()
-    stream: bool = False
+    connect: float = CONNECT_WITHIN
+    silent: float = SILENT_FOR
+
+    def __post_init__(self) -> None:
+        for name, seconds in (("connect", self.connect), ("silent", self.silent)):
+            if not 0 < seconds <= MAX_SILENCE:
+                raise UsageError(f"{name}={seconds}: a time-out is over 0 to {MAX_SILENCE:.0f} s")
 
 
 class Transport:
     """Send calls to `urls`, the one that answered last first, and remember the newest LSN seen."""
 
-    def __init__(self, urls: tuple[str, ...]) -> None:
+    def __init__(self, urls: tuple[str, ...], timeouts: Timeouts | None = None) -> None:
         self._urls = urls
+        self._timeouts = timeouts or Timeouts()
         self._local = threading.local()
         self._lock = threading.Lock()
         self._lsn = 0
@@ -92,15 +94,17 @@ class Transport:
         headers = {"User-Agent": AGENT, **call.headers}
         if self._lsn:
             headers["X-Min-LSN"] = str(self._lsn)
-        with _opened(call.body) as data:
+        body = call.body
+        if call.json is not None:
+            body, headers = orjson.dumps(call.json), {**headers, "Content-Type": "application/json"}
+        with _opened(body) as data:
             response = self._session().request(
                 call.method,
                 base + call.path,
                 params=dict(call.params),
                 data=data,
-                json=call.json,
                 headers=headers,
-                timeout=(CONNECT_WITHIN, SILENT_FOR),
+                timeout=(self._timeouts.connect, self._timeouts.silent),
                 stream=call.stream,
                 allow_redirects=False,
             )
@@ -124,12 +128,6 @@ class Transport:
     def _note(self, lsn: int) -> None:
         with self._lock:
             self._lsn = max(self._lsn, lsn)
-
-
-def lsn_of(headers: Mapping[str, str]) -> int:
-    """Return the ledger position an answer carries, 0 if none."""
-    text = headers.get("X-Ledger-LSN", "")
-    return int(text) if _LSN.fullmatch(text) else 0
 
 
 def reason(error: BaseException) -> str:
@@ -159,8 +157,8 @@ def _opened(body: bytes | Path | None) -> Iterator[bytes | IO[bytes] | None]:
 def json_of(response: requests.Response) -> Json:
     """Return the answer's JSON; raise `UnexpectedAnswer` if it is something else."""
     try:
-        return response.json()
-    except (requests.JSONDecodeError, RecursionError) as error:
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError as error:
         raise UnexpectedAnswer(
             f"{response.url} did not answer with JSON; is another service on that port?"
         ) from error

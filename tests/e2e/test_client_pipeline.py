@@ -194,7 +194,7 @@ def test_general_payloads_and_other_files(tmp_path):
 
         client = Client((logic.url,))
         assert client.period("stream") == ""
-        client.flush()
+        client.flush_buffer()
         assert client.period("stream").startswith("stream-2")
         archived = client.tag(client.period("stream")).tag
         assert archived.state == "frozen"

@@ -32,7 +32,7 @@ from condstore.terminal import Terminal
 
 QUICK = Policy(attempts=4, first=0.001, cap=0.002, patience=5.0)
 CONTENT = b"payload bytes" * 1000
-TAGS = {"lsn": 7, "global_tags": []}
+TAGS = {"lsn": 7, "global_tags": [], "next": None}
 
 
 class Quiet(http.server.ThreadingHTTPServer):
@@ -200,7 +200,7 @@ def test_an_answer_made_to_break_a_client_is_an_unexpected_answer(server, body):
 
 def test_values_are_of_their_kind_whatever_was_sent(server):
     """What is shown as text is text, and a ledger position has at most 19 digits."""
-    told = {"global_tags": [row("a") | {"fingerprint": 5}]}
+    told = {"global_tags": [row("a") | {"fingerprint": 5}], "next": None}
     server.will((200, {"X-Ledger-LSN": "9" * 5000}, told))
     one = client(server)
     assert one.tags()[0].fingerprint == "5"
@@ -210,7 +210,8 @@ def test_values_are_of_their_kind_whatever_was_sent(server):
 def row(name):
     """Return a tag as the server lists it."""
     counts = {"payload_list_count": 1, "payload_iov_count": 1}
-    return {"name": name, "state": "locked", "fingerprint": None, "lsn": 1} | counts
+    told = {"description": "", "author": None, "streamed": False, "created": "", "updated": ""}
+    return {"name": name, "state": "locked", "fingerprint": None, "lsn": 1} | counts | told
 
 
 def test_tags_are_read_to_the_last_page(server):
@@ -249,7 +250,7 @@ def test_only_created_is_believed_to_be_stored(server, status):
     for store in (
         lambda: one.stream_payload(b"bytes", "Beam", where),
         lambda: one.stream_segment(Segment("A", b"{}", 1)),
-        one.flush,
+        one.flush_buffer,
     ):
         with pytest.raises(UnexpectedAnswer, match=f"answered {status}"):
             store()

@@ -1,0 +1,200 @@
+"""The reading half of `Client`: what a job asks, and what a tag librarian looks at.
+
+The first part is answered by servers, from a cache before them, or from a bundle, by the same code.
+The rest takes a server, and says so where there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from condstore import landing
+from condstore.asking import Asking
+from condstore.calls import V1, Call, step, tag_path
+from condstore.digests import Digest
+from condstore.errors import DamagedPayload, UsageError
+from condstore.moments import Moment
+from condstore.results import (
+    Act,
+    Difference,
+    Json,
+    PayloadListInfo,
+    PayloadType,
+    Readiness,
+    Report,
+    parse,
+)
+from condstore.results.parsing import optional, several
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from condstore.moments import When
+    from condstore.results import Payload, PayloadIOV, Resolution, Tag, TagContent
+    from condstore.server import Server
+
+_IN_MEMORY = 8 << 20  # bytes of an opened payload before it goes to a temporary file
+_LACKS_AT_ONCE = 10_000
+
+
+class Reading(Asking):
+    """Ask what holds, what a tag is, and how it came to be so."""
+
+    # -- answered online, from a cache and offline alike -----------------------------------------
+
+    def tags(self, *, search: str = "", state: str | None = None) -> tuple[Tag, ...]:
+        """Return all global tags by name; `search` is a part of the name or the author."""
+        return self._source.tags(search, state)
+
+    def tag(self, ref: str) -> TagContent:
+        """Return one global tag and its payload lists; raise `NotFound`."""
+        return self._source.tag(ref)
+
+    def pin(self, ref: str) -> str:
+        """Return a reference whose answers never change: for a job, before its first question.
+
+        `TAG@<fingerprint>` of a frozen tag, else `TAG@<lsn>`; one that is pinned stays as it is.
+        """
+        return ref if "@" in ref else self._source.tag(ref).tag.reference
+
+    def resolve(self, ref: str, moment: When, payload_type: str | None = None) -> Resolution:
+        """Return the payloads that hold at `moment`; where there is a gap there is none."""
+        return self._source.resolve(ref, Moment.of(moment), payload_type)
+
+    def resolve_many(
+        self, ref: str, moments: Iterable[When], payload_types: Sequence[str] = ()
+    ) -> tuple[Resolution, ...]:
+        """Return what holds at each moment, in their order, all of one state of the tag."""
+        asked = [Moment.of(moment) for moment in moments]
+        return self._source.resolve_many(ref, asked, payload_types) if asked else ()
+
+    def iovs(
+        self, ref: str, payload_type: str, begin: When | None = None, end: When | None = None
+    ) -> Iterator[PayloadIOV]:
+        """Yield the payload IOVs of a type that overlap [begin, end), by their start."""
+        first, last = (None if when is None else Moment.of(when) for when in (begin, end))
+        return self._source.iovs(ref, payload_type, first, last)
+
+    def payload(self, which: Digest | str | Payload | PayloadIOV) -> bytes:
+        """Return a payload's bytes, whole in memory, verified; raise `DamagedPayload`."""
+        with self.open(which) as file:
+            return bytes(file.read())
+
+    def open(self, which: Digest | str | Payload | PayloadIOV) -> BinaryIO:
+        """Open a payload for reading, every byte verified before the first is given."""
+        digest = _digest(which)
+        open_once = self._spooled if self._shelf is None else self._shelf.open
+        return self._persist(lambda: open_once(digest))
+
+    def download(
+        self,
+        which: Digest | str | Payload | PayloadIOV,
+        target: Path,
+        tell: Callable[[int], object] = bool,
+    ) -> int:
+        """Write a payload to `target`, verified, and return its size; `tell` hears of each piece.
+
+        `target` never holds half a payload, nor a wrong one (`landing.land`).
+        """
+        digest = _digest(which)
+
+        def once() -> int:
+            with self._source.pieces(digest) as pieces:
+                return landing.land(pieces, digest, target, tell)
+
+        return self._persist(once)
+
+    # -- answered by servers only ----------------------------------------------------------------
+
+    def diff(
+        self, old: str, new: str, payload_type: str | None = None, *, limit: int = 10_000
+    ) -> Difference:
+        """Return what changes from one tag, or one state of it, to another."""
+        params = {"to": new, "limit": str(limit)}
+        params |= {"type": payload_type} if payload_type else {}
+        server = self._server("a difference of two tags")
+        return server.read(Difference.read, tag_path(old, "diff"), params)
+
+    def history(self, ref: str, *, limit: int | None = None) -> Iterator[Act]:
+        """Yield who did what to a tag, newest first; at most `limit` acts."""
+        server, path = self._server("a tag's history"), tag_path(ref, "history")
+        return itertools.islice(_acts(server, path), limit)
+
+    def check(self, ref: str, *, template: str | None = None, read_bytes: bool = False) -> Report:
+        """Return what a freeze would report; with `read_bytes` every payload is hashed too."""
+        params = {"template": template} if template else {}
+        params |= {"read_bytes": "1"} if read_bytes else {}
+        return self._server("a look over a tag").read(Report.read, tag_path(ref, "check"), params)
+
+    def payload_types(self, *, search: str = "") -> tuple[PayloadType, ...]:
+        """Return all payload types by name, in tags or not."""
+        asked = {"search": search} if search else {}
+        rows = self._server("the list of types").pages(
+            f"{V1}/payload-types", "payload_types", asked
+        )
+        return tuple(parse(PayloadType.read, row, "the server") for row in rows)
+
+    def payload_list(self, name: str) -> PayloadListInfo:
+        """Return a payload list by its name, in a tag or not."""
+        path = f"{V1}/payload-lists/{step(name)}"
+        return self._server("a payload list").read(PayloadListInfo.read, path)
+
+    def lacks(self, digests: Iterable[Digest | str]) -> frozenset[str]:
+        """Return those of the payloads that the store has not."""
+        server, rest = self._server("what the store has"), iter(map(Digest.parse, digests))
+        missing: set[str] = set()
+        while some := list(itertools.islice(rest, _LACKS_AT_ONCE)):
+            missing |= server.ask(
+                lambda answer: set(several(str, answer["missing"])),
+                f"{V1}/payloads/missing",
+                {"digests": some},
+            )
+        return frozenset(missing)
+
+    def readiness(self) -> Readiness:
+        """Return what the replica says of itself; "not ready" is an answer too."""
+        call = Call("GET", "/readyz", accept=frozenset({503}))
+        return self._server("how the servers are").get(Readiness.read, call)
+
+    # -- plumbing --------------------------------------------------------------------------------
+
+    def _spooled(self, digest: Digest) -> BinaryIO:
+        """Return a temporary file with the payload, in memory while it is small."""
+        with contextlib.ExitStack() as failing:
+            file = failing.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
+            with self._source.pieces(digest) as pieces:
+                found, _ = landing.copy(pieces, file)
+            if found != digest:
+                raise DamagedPayload(f"{digest}: the bytes that came hash to {found}")
+            file.seek(0)
+            failing.pop_all()
+        return cast("BinaryIO", file)
+
+
+def _acts(server: Server, path: str) -> Iterator[Act]:
+    params: dict[str, str] = {}
+    while True:
+        acts, following = server.read(_history_page, path, params)
+        yield from acts
+        if following is None:
+            return
+        params = {"before": str(following)}
+
+
+def _history_page(answer: Json) -> tuple[tuple[Act, ...], int | None]:
+    return several(Act.read, answer["entries"]), optional(int, answer["next"])
+
+
+def _digest(which: Digest | str | Payload | PayloadIOV) -> Digest:
+    """Return the digest that is meant; raise `UsageError` for a payload that is kept elsewhere."""
+    if isinstance(which, str):
+        return Digest.parse(which)
+    if which.digest is None:
+        raise UsageError(
+            f"{which.name} ({which.payload_type}) is kept elsewhere, not in this store"
+        )
+    return Digest.parse(which.digest)

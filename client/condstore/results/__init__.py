@@ -1,0 +1,57 @@
+"""What the servers answer, as values; each idea in its own module, all of them named here."""
+
+from condstore.results.buffer import Buffer, FreezeAsked, Readiness, Stored, Validity
+from condstore.results.parsing import Json, parse
+from condstore.results.payloads import Blob, Inserted, NewIOV, Payload, PayloadIOV, Resolution
+from condstore.results.review import (
+    Change,
+    ComparedPayload,
+    Difference,
+    Place,
+    Report,
+    Span,
+    Tally,
+    TypeReport,
+)
+from condstore.results.standing import TagStanding
+from condstore.results.tags import (
+    Act,
+    HeldList,
+    PayloadListInfo,
+    PayloadType,
+    Tag,
+    TagContent,
+    TagFrozen,
+)
+
+__all__ = [
+    "Act",
+    "Blob",
+    "Buffer",
+    "Change",
+    "ComparedPayload",
+    "Difference",
+    "FreezeAsked",
+    "HeldList",
+    "Inserted",
+    "Json",
+    "NewIOV",
+    "Payload",
+    "PayloadIOV",
+    "PayloadListInfo",
+    "PayloadType",
+    "Place",
+    "Readiness",
+    "Report",
+    "Resolution",
+    "Span",
+    "Stored",
+    "Tag",
+    "TagContent",
+    "TagFrozen",
+    "TagStanding",
+    "Tally",
+    "TypeReport",
+    "Validity",
+    "parse",
+]

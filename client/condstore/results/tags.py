@@ -1,0 +1,183 @@
+"""Global tags, payload types and payload lists as the servers tell them, and who did what to them.
+
+Times and names stay what the server said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from condstore.results.parsing import Json, open_moment, optional, several
+from condstore.results.review import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from condstore.moments import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A global tag as lists show it; `lsn` is when it was last touched.
+
+    `payload_iov_count` is None where only the past could tell (`TAG@<lsn>` of a changed tag).
+    """
+
+    name: str
+    state: str
+    fingerprint: str | None
+    description: str
+    author: str | None
+    streamed: bool
+    created: str
+    updated: str
+    payload_list_count: int
+    payload_iov_count: int | None
+    lsn: int
+
+    @classmethod
+    def read(cls, row: Json) -> Tag:
+        """Read one row of the list of tags."""
+        return cls(
+            name=str(row["name"]),
+            state=str(row["state"]),
+            fingerprint=optional(str, row["fingerprint"]),
+            description=str(row["description"]),
+            author=optional(str, row["author"]),
+            streamed=bool(row["streamed"]),
+            created=str(row["created"]),
+            updated=str(row["updated"]),
+            payload_list_count=int(row["payload_list_count"]),
+            payload_iov_count=optional(int, row["payload_iov_count"]),
+            lsn=int(row["lsn"]),
+        )
+
+    @property
+    def reference(self) -> str:
+        """Name its content for ever: `TAG@<fingerprint>` if it is frozen, else `TAG@<lsn>`."""
+        if self.state == "frozen" and self.fingerprint:
+            return f"{self.name}@{self.fingerprint}"
+        return f"{self.name}@{self.lsn}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldList:
+    """One payload type of a tag, and from when to when it has payloads (`end` None: open).
+
+    `begin` is None if there are none at all.
+    """
+
+    payload_type: str
+    name: str
+    payload_iovs: int | None
+    begin: Moment | None
+    end: Moment | None
+
+    @classmethod
+    def read(cls, row: Json) -> HeldList:
+        """Read one row of a tag's payload lists."""
+        return cls(
+            payload_type=str(row["payload_type"]),
+            name=str(row["name"]),
+            payload_iovs=optional(int, row["payload_iovs"]),
+            begin=open_moment(row["begin"]),
+            end=open_moment(row["end"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TagContent:
+    """A global tag with its payload lists, by payload type."""
+
+    tag: Tag
+    payload_lists: tuple[HeldList, ...]
+
+    @classmethod
+    def read(cls, answer: Json) -> TagContent:
+        """Read a tag's own page."""
+        return cls(Tag.read(answer), several(HeldList.read, answer["payload_lists"]))
+
+
+@dataclass(frozen=True, slots=True)
+class TagFrozen:
+    """A frozen tag, and what the look over it before the freeze reported (if it was asked for)."""
+
+    tag: str
+    state: str
+    fingerprint: str
+    lsn: int
+    report: Report | None
+
+    @classmethod
+    def read(cls, answer: Json) -> TagFrozen:
+        """Read the answer to a freeze."""
+        return cls(
+            tag=str(answer["tag"]),
+            state=str(answer["state"]),
+            fingerprint=str(answer["fingerprint"]),
+            lsn=int(answer["lsn"]),
+            report=optional(Report.read, answer.get("report")),
+        )
+
+    @property
+    def reference(self) -> str:
+        """Name its content for ever: `TAG@<fingerprint>`."""
+        return f"{self.tag}@{self.fingerprint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One entry of a tag's history: who did what, when, and what else the entry says of it."""
+
+    lsn: int
+    time: str
+    actor: str
+    act: str
+    about: Mapping[str, Json]
+
+    @classmethod
+    def read(cls, row: Json) -> Act:
+        """Read one entry of a history."""
+        return cls(
+            lsn=int(row["lsn"]),
+            time=str(row["time"]),
+            actor=str(row["actor"]),
+            act=str(row["act"]),
+            about=dict(row["about"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadType:
+    """What kind of payload there is, and since when."""
+
+    name: str
+    created: str
+
+    @classmethod
+    def read(cls, row: Json) -> PayloadType:
+        """Read one row of the list of payload types."""
+        return cls(str(row["name"]), str(row["created"]))
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadListInfo:
+    """A payload list, whether a tag has it or not (`tag` None)."""
+
+    name: str
+    payload_type: str
+    tag: str | None
+    payload_iovs: int
+    created: str
+
+    @classmethod
+    def read(cls, answer: Json) -> PayloadListInfo:
+        """Read the description of a payload list."""
+        return cls(
+            name=str(answer["name"]),
+            payload_type=str(answer["payload_type"]),
+            tag=optional(str, answer["global_tag"]),
+            payload_iovs=int(answer["payload_iovs"]),
+            created=str(answer["created"]),
+        )
