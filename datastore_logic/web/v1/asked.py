@@ -163,6 +163,14 @@ def body(*known: str, needed: bool = True, most: int = wire.MAX_JSON_BYTES) -> d
     return told
 
 
+def listed(told: dict[str, Any], field: str, most: int) -> list[object]:
+    """Return a field that is an array of 1 to `most`."""
+    sent = told.get(field)
+    if not isinstance(sent, list) or not 0 < len(sent) <= most:
+        raise BadRequest(f"{field}: must be an array of 1 to {most}", field=field)
+    return sent
+
+
 def optional(told: dict[str, Any], field: str, most: int = 10_000) -> str | None:
     """Return a string field; None where it is left out, null or empty."""
     if told.get(field) is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from datastore_logic.errors import BadRequest, NotFound
+from datastore_logic.errors import NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.resolve import resolve
 from datastore_logic.web import wire
@@ -46,11 +46,11 @@ def resolve_many(tier: Tier, tag: str) -> Response:
     ref, told = asked.ref(tag), asked.body("moments", "types")
     moments = [
         asked.moment(sent, f"moments[{at}]")
-        for at, sent in enumerate(_listed(told, "moments", MAX_MOMENTS))
+        for at, sent in enumerate(asked.listed(told, "moments", MAX_MOMENTS))
     ]
     kinds: Set[PayloadTypeName] = frozenset()
     if "types" in told:
-        sent_kinds = enumerate(_listed(told, "types", MAX_TYPES))
+        sent_kinds = enumerate(asked.listed(told, "types", MAX_TYPES))
         kinds = {asked.kind(sent, f"types[{at}]") for at, sent in sent_kinds}
     with asked.reading(tier, ref) as snapshot:
         content = find_content(snapshot, ref)
@@ -85,10 +85,3 @@ def _of_kinds(
         return found
     rows = [held for held in found.payloads if held.payload_type in kinds]
     return replace(found, rows=rows, gaps=tuple(k for k in found.gaps if k in kinds))
-
-
-def _listed(told: dict[str, Any], field: str, most: int) -> list[object]:
-    sent = told.get(field)
-    if not isinstance(sent, list) or not 0 < len(sent) <= most:
-        raise BadRequest(f"{field}: must be an array of 1 to {most}", field=field)
-    return sent

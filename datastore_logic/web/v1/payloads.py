@@ -10,12 +10,13 @@ from datastore_logic.buffer_client import Answer, refusal
 from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import NotFound
 from datastore_logic.web import wire
-from datastore_logic.web.v1 import shown
+from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
 if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
 
+MAX_DIGESTS: Final = 10_000
 PASSED_ON: Final = ("Range", "If-None-Match", "If-Range", "If-Modified-Since")
 PASSED_BACK: Final = (
     "Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Cache-Control",
@@ -28,6 +29,13 @@ def store_payload(tier: Tier) -> Response:
     blob = tier.buffer.store_blob(wire.chunks(), request.content_length)
     told = {"digest": blob.digest, "size": blob.size, "href": shown.href(blob.digest)}
     return wire.answer(told, 201 if blob.created else 200)
+
+
+def missing_payloads(tier: Tier) -> Response:
+    """Say which of many payloads are not in the store."""
+    told = asked.listed(asked.body("digests"), "digests", MAX_DIGESTS)
+    digests = [wire.parsed(Digest.parse, sent, f"digests[{at}]") for at, sent in enumerate(told)]
+    return wire.answer({"missing": tier.buffer.missing(digests)})
 
 
 def payload(tier: Tier, hexdigits: str) -> Response:
@@ -50,5 +58,6 @@ def payload(tier: Tier, hexdigits: str) -> Response:
 
 ROUTES: Final = (
     Route("POST", "/payloads", store_payload),
+    Route("POST", "/payloads/missing", missing_payloads),
     Route("GET", "/payloads/sha256/<hexdigits>", payload),
 )
