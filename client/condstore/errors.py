@@ -10,12 +10,17 @@ CondstoreError                     exit 1
 │   │   ├── Denied                 401, 403
 │   │   ├── NotFound               404
 │   │   ├── Conflict               409, 412, 428
+│   │   │   ├── Contended          others were always faster; safe to try again
 │   │   │   └── Frozen             the tag or the buffer takes nothing more
 │   │   └── TooLarge               413
 │   └── ServerFailed               5xx that trying again will not cure (a full volume, a defect)
 ├── UnexpectedAnswer               whatever answered does not speak our contract
 ├── DamagedPayload                 bytes that do not hash to the digest they were asked by
-├── UnreadableFile                 a strain file that cannot be understood
+├── DamagedBundle                  an offline bundle that is not what was written
+├── NotInBundle                    a moment or type that an offline bundle was not pulled for
+├── NotProven                      what a server told of a tag does not give its fingerprint
+├── UnreadableFile                 a file that cannot be read, or is not the strain file it seems
+├── Identical                      a put that was to refuse what would change no answer
 ├── TierFailed                     `up`: a server could not start, or died
 └── DemoFailed                     a step of the demo did not hold
 
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 
 _LONGEST_DETAIL = 500
 _FROZEN_CODES = frozenset({"FROZEN", "buffer_frozen", "tag_frozen"})
+_CONTENDED_CODE = "conflict"
 _FROZEN_TEXT = "Datastore frozen."
 _NOT_NOW = frozenset({408, 425, 429, 502, 503, 504})
 
@@ -106,6 +112,12 @@ class Conflict(Refused):
     """What is stored does not allow it."""
 
 
+class Contended(Conflict):
+    """Others changed the same thing again and again; nothing was done, so it may be tried again."""
+
+    retry_after: float | None = None
+
+
 class Frozen(Conflict):
     """The tag or the buffer is frozen and takes nothing more."""
 
@@ -126,8 +138,24 @@ class DamagedPayload(CondstoreError):
     """The bytes do not hash to the digest they were asked by."""
 
 
+class DamagedBundle(CondstoreError):
+    """An offline bundle that is not what was written; it answers nothing."""
+
+
+class NotInBundle(CondstoreError):
+    """A moment, a payload type or bytes that an offline bundle was not pulled for: no gap."""
+
+
+class NotProven(CondstoreError):
+    """What a server told of a frozen tag does not give the tag's fingerprint."""
+
+
 class UnreadableFile(CondstoreError):
-    """A file that is not the strain file it was taken for."""
+    """A file that cannot be read, or is not the strain file it was taken for."""
+
+
+class Identical(CondstoreError):
+    """The tag answers with that payload there already, and the producer was to refuse this."""
 
 
 class TierFailed(CondstoreError):
@@ -165,6 +193,8 @@ def from_answer(
     if status in _NOT_NOW:
         wait = _seconds(headers.get("Retry-After", ""), time.time())
         return ServerAway(f"{url} says: {detail} ({status})", retry_after=wait)
+    if code == _CONTENDED_CODE:
+        return Contended(detail, status=status, code=code, url=url)
     if status >= 500:
         return ServerFailed(detail, status=status, code=code, url=url)
     return _BY_STATUS.get(status, Refused)(detail, status=status, code=code, url=url)

@@ -1,0 +1,19 @@
+"""Producing: segments streamed into the buffer, payload files put into a global tag.
+
+producer.py   Producer: the two calls
+├── streams.py    segments, each under its key
+├── putting.py    files, a window at a time
+│   ├── files.py      PayloadFile; bytes read and digested piece by piece
+│   ├── uploads.py    only what the store lacks
+│   └── placing.py    IOVs, all or none; identical.py: which would change no answer
+├── crowd.py      bounded workers that stop together
+├── exchange.py   requests, replicas, patience
+├── journal.py    what was acknowledged, for a run that goes on
+└── tally.py, report.py   what it came to
+"""
+
+from condstore.producer.files import PayloadFile
+from condstore.producer.producer import Producer
+from condstore.producer.report import PutReport, Report
+
+__all__ = ["PayloadFile", "Producer", "PutReport", "Report"]
