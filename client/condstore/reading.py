@@ -6,16 +6,14 @@ The rest takes a server, and says so where there is none.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import tempfile
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from condstore import landing
 from condstore.asking import Asking
 from condstore.calls import V1, Call, step, tag_path
 from condstore.digests import Digest
-from condstore.errors import DamagedPayload, UsageError
+from condstore.errors import UsageError
 from condstore.moments import Moment
 from condstore.results import (
     Act,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from condstore.results import Payload, PayloadIOV, Resolution, Tag, TagContent
     from condstore.server import Server
 
-_IN_MEMORY = 8 << 20  # bytes of an opened payload before it goes to a temporary file
 _LACKS_AT_ONCE = 10_000
 
 
@@ -163,16 +160,8 @@ class Reading(Asking):
     # -- plumbing --------------------------------------------------------------------------------
 
     def _spooled(self, digest: Digest) -> BinaryIO:
-        """Return a temporary file with the payload, in memory while it is small."""
-        with contextlib.ExitStack() as failing:
-            file = failing.enter_context(tempfile.SpooledTemporaryFile(_IN_MEMORY))
-            with self._source.pieces(digest) as pieces:
-                found, _ = landing.copy(pieces, file)
-            if found != digest:
-                raise DamagedPayload(f"{digest}: the bytes that came hash to {found}")
-            file.seek(0)
-            failing.pop_all()
-        return cast("BinaryIO", file)
+        with self._source.pieces(digest) as pieces:
+            return landing.spool(pieces, digest)
 
 
 def _acts(server: Server, path: str) -> Iterator[Act]:

@@ -1,8 +1,8 @@
 """When to try again, and after how long: capped, jittered, never sooner than `Retry-After` asks.
 
-Only `ServerAway` is tried again. Every request of this package may be: reads change nothing,
-payloads are named by their digest, and every other write carries an `Idempotency-Key`, so that a
-request whose answer was lost is answered, not done twice.
+Only `ServerAway` and `Contended` are tried again. Every request of this package may be: reads
+change nothing, payloads are named by their digest, and every other write carries an
+`Idempotency-Key`, so that a request whose answer was lost is answered, not done twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from condstore.errors import ServerAway
+from condstore.errors import Contended, ServerAway
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,12 +61,12 @@ def persist(
     sleep: Callable[[float], object] = time.sleep,
     chance: Callable[[], float] = random.random,
 ) -> T:
-    """Call `action` until it does not raise `ServerAway`; raise the last one when patience ends."""
+    """Call `action` until it raises neither; raise the last one when patience ends."""
     failed, waited = 0, 0.0
     while True:
         try:
             return action()
-        except ServerAway as away:
+        except (ServerAway, Contended) as away:
             failed += 1
             pause = policy.pause(failed, waited, away.retry_after, chance())
             if pause is None:
@@ -87,7 +87,7 @@ async def persist_async(
     while True:
         try:
             return await action()
-        except ServerAway as away:
+        except (ServerAway, Contended) as away:
             failed += 1
             pause = policy.pause(failed, waited, away.retry_after, chance())
             if pause is None:
