@@ -5,9 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AIRFLOW := .venv-airflow
+AIRFLOW_STAMP := $(AIRFLOW)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
 
-.PHONY: help setup run demo test lint fmt bench bench-conditions docs lock clean distclean
+.PHONY: help setup run demo test test-airflow lint fmt bench bench-conditions docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +32,18 @@ demo: setup ## the same, but stop at the end: exit 0 if every step held, 1 if no
 
 test: lint ## lint, types and every test
 	@$(BIN)/pytest -q
+
+test-airflow: $(AIRFLOW_STAMP) ## types and tests of the Airflow provider and DAGs, in an environment of their own
+	@$(AIRFLOW)/bin/mypy $$(find client/condstore/airflow client/dags -name '*.py')
+	@$(AIRFLOW)/bin/pytest -q tests/airflow
+
+$(AIRFLOW_STAMP): lock/airflow.txt pyproject.toml lock/ensure-python.sh
+	@bash lock/ensure-python.sh $(PYTHON)
+	@echo "setup: installing Airflow and the locked dependencies into $(AIRFLOW) (about a minute)"
+	@test -x $(AIRFLOW)/bin/python || $(PYTHON) -m venv $(AIRFLOW)
+	@$(AIRFLOW)/bin/pip install $(LOCKED) --require-hashes -r lock/airflow.txt
+	@$(AIRFLOW)/bin/pip install $(LOCKED) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 lint: setup ## ruff and mypy, nothing changed
 	@$(BIN)/ruff format --check .
@@ -54,7 +68,7 @@ lock: ## resolve the dependencies anew (needs uv), one consistent set for make a
 
 clean: ## remove caches and build output; keeps .venv and var/
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(AIRFLOW)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## clean, and remove .venv (the data under var/ stays)
-	rm -rf $(VENV)
+distclean: clean ## clean, and remove .venv and .venv-airflow (the data under var/ stays)
+	rm -rf $(VENV) $(AIRFLOW)

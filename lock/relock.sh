@@ -14,3 +14,6 @@ compile --upgrade --extra buffer --extra logic --extra client --extra demo --ext
 for part in buffer logic client; do
     compile --extra "$part" --constraints lock/dev.txt -o "lock/$part.txt"
 done
+# Airflow brings much; its environment has it beside the very versions the other tests run with.
+compile --extra buffer --extra logic --extra airflow --extra dev --constraints lock/dev.txt \
+    -o lock/airflow.txt

@@ -1,0 +1,100 @@
+"""What the provider makes of a connection, a watch, a run range: values, no Airflow running."""
+
+import doctest
+import importlib
+import json
+
+import pytest
+from airflow.sdk import Connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condstore.airflow.connection import Store
+from condstore.airflow.covering import first_gap
+from condstore.errors import UsageError
+from condstore.moments import Moment
+
+MODULES = ["assets", "covering", "operators", "triggers", "watches"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_hold(module):
+    """Every `>>>` line answers as it says, and there is one."""
+    failed, tried = doctest.testmod(importlib.import_module(f"condstore.airflow.{module}"))
+    assert (failed, tried > 0) == (0, True)
+
+
+def store(uri):
+    """Return what a connection's URI says."""
+    return Store.of(Connection.from_uri(uri, conn_id="c"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "urls"),
+    [
+        ("condstore://a.example", ("http://a.example:5000",)),
+        ("condstore://a.example:81", ("http://a.example:81",)),
+        ("condstore://a.example:443/https", ("https://a.example:443",)),
+        ("condstore://https://a.example", ("https://a.example",)),
+        ("condstore://https://a.example:8443", ("https://a.example:8443",)),
+        (
+            "condstore://a.example?urls=http%3A%2F%2Fb%3A5000%2C+http%3A%2F%2Fc%3A5000",
+            ("http://a.example:5000", "http://b:5000", "http://c:5000"),
+        ),
+    ],
+)
+def test_a_connections_uri_says_where_the_replicas_are(uri, urls):
+    """Port 5000 and http where nothing is said; further replicas come after."""
+    assert store(uri).urls == urls
+
+
+def test_a_connections_json_says_the_same():
+    """`AIRFLOW_CONN_…` may be JSON; then `urls` may be a list."""
+    text = {
+        "conn_type": "condstore",
+        "host": "a.example",
+        "login": "alice",
+        "password": "s3cret-token",
+        "extra": {"urls": ["http://b:5000"], "cache": "/var/cache/condstore"},
+    }
+    found = Store.of(Connection.from_json(json.dumps(text), conn_id="c"))
+    assert found.urls == ("http://a.example:5000", "http://b:5000")
+    assert (str(found.cache), found.user) == ("/var/cache/condstore", "alice")
+    assert "s3cret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("condstore://", "no host"),
+        ("condstore://a.example/ftp", "not http or https"),
+        ("condstore://a.example?urls=b%3A5000", "urls"),
+        ("condstore://a.example?cache=here", "not an absolute path"),
+    ],
+)
+def test_a_wrong_connection_is_named_with_its_field(uri, words):
+    """Whoever reads the task's log at night sees which connection, and what of it."""
+    with pytest.raises(UsageError, match=f"connection 'c'.*{words}"):
+        store(uri)
+
+
+bounds = st.tuples(st.integers(0, 20), st.integers(1, 8))
+
+
+@given(st.lists(bounds, max_size=8), st.integers(0, 20), st.integers(1, 10))
+def test_the_first_gap_is_what_counting_moments_finds(pieces, begin, length):
+    """Compared with looking at each moment of the range."""
+    end = begin + length
+    held = sorted((start, start + width) for start, width in pieces)
+    covered = [any(a <= at < b for a, b in held) for at in range(begin, end)]
+    found = first_gap(
+        [(Moment(a), Moment(b)) for a, b in held if b > begin and a < end],
+        Moment(begin),
+        Moment(end),
+    )
+    if all(covered):
+        assert found is None
+    else:
+        first = covered.index(False)
+        length = next((i for i, on in enumerate(covered[first:]) if on), len(covered) - first)
+        assert found == (Moment(begin + first), Moment(begin + first + length))
