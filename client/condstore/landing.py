@@ -73,7 +73,7 @@ def spool(chunks: Iterable[bytes], digest: Digest) -> BinaryIO:
 
     Raises `DamagedPayload`.
     """
-    file = tempfile.SpooledTemporaryFile(IN_MEMORY)
+    file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
         pour(chunks, digest, cast("IO[bytes]", file))
         file.seek(0)
