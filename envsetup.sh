@@ -99,3 +99,7 @@
 
 # The logic tier; several replicas separated by commas.
 : "${CONDSTORE_URL:=http://localhost:5000}"; export CONDSTORE_URL
+# Directory of the local cache of payloads and immutable answers, on a local disk; empty: none.
+: "${CONDSTORE_CACHE:=}"; export CONDSTORE_CACHE
+# What it may take, bytes, for each user who names the same directory (10 GiB).
+: "${CONDSTORE_CACHE_BYTES:=10737418240}"; export CONDSTORE_CACHE_BYTES

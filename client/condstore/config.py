@@ -1,11 +1,13 @@
 """What the environment may say to the client; nothing else here reads it.
 
-Refuses a URL that is not http(s), naming the variable.
+Refuses a URL that is not http(s) and a size that is no number, naming the variable.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condstore.errors import UsageError
@@ -15,16 +17,23 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://localhost:5000"
 DEFAULT_BUFFER_URL = "http://localhost:8080/"
+CACHE_BYTES = 10 << 30
+SMALLEST_CACHE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the servers are, without a last slash (`urls`: replicas of one tier); who asks."""
+    """Where the servers are, without a last slash (`urls`: replicas of one tier); who asks.
+
+    `cache` is the directory of the local cache, None for none, and `cache_bytes` what it may take.
+    """
 
     urls: tuple[str, ...]
     buffer_url: str
     stream_tag: str
     user: str
+    cache: Path | None = None
+    cache_bytes: int = CACHE_BYTES
 
     @staticmethod
     def allows_colour(environ: Mapping[str, str]) -> bool:
@@ -33,7 +42,7 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read CONDSTORE_URL (several separated by commas), DB_BURL, STREAM_TAG, USER.
+        """Read CONDSTORE_URL (commas between several), CONDSTORE_CACHE and _BYTES, and others.
 
         >>> Settings.from_environ({"CONDSTORE_URL": "http://a:5000/, http://b:5000"}).urls
         ('http://a:5000', 'http://b:5000')
@@ -43,6 +52,8 @@ class Settings:
             buffer_url=parse_urls(environ.get("DB_BURL") or DEFAULT_BUFFER_URL, "DB_BURL")[0],
             stream_tag=environ.get("STREAM_TAG") or "stream",
             user=environ.get("USER") or "condstore",
+            cache=Path(environ["CONDSTORE_CACHE"]) if environ.get("CONDSTORE_CACHE") else None,
+            cache_bytes=_bytes(environ.get("CONDSTORE_CACHE_BYTES") or str(CACHE_BYTES)),
         )
 
 
@@ -54,3 +65,13 @@ def parse_urls(text: str, variable: str) -> tuple[str, ...]:
             f"{variable}={text!r} is not an http:// or https:// URL, for example {DEFAULT_URL}"
         )
     return urls
+
+
+def _bytes(text: str) -> int:
+    """Return the size in `text`; raise `UsageError`."""
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < SMALLEST_CACHE:
+        raise UsageError(
+            f"CONDSTORE_CACHE_BYTES={text!r} is not a size in bytes of at least {SMALLEST_CACHE}, "
+            f"for example {CACHE_BYTES}"
+        )
+    return int(text)

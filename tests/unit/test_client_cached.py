@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from condstore.cache import Cache, Cached
 from condstore.cache.answers import Kept
-from condstore.errors import NotFound
+from condstore.config import Settings
+from condstore.errors import NotFound, UsageError
 from condstore.moments import Moment
 
 RUNS = {"Beam": [(0, 10), (10, 20), (30, None)], "Field": [(5, 25)]}
@@ -229,3 +230,18 @@ def test_answers_keep_to_their_share(tmp_path, source):
     assert fresh.resolve(FROZEN, Moment(0), None) == many.resolve(FROZEN, Moment(0), None)
     assert (tmp_path / "fresh").read_text() == "r"
     cache.close()
+
+
+def test_the_environment_names_the_cache():
+    """CONDSTORE_CACHE and CONDSTORE_CACHE_BYTES; without the first there is none."""
+    assert Cache.of(Settings.from_environ({})) is None
+    told = {"CONDSTORE_CACHE": "/scratch/c", "CONDSTORE_CACHE_BYTES": "5000000"}
+    found = Cache.of(Settings.from_environ(told))
+    assert (found.path, found.limit) == (Path("/scratch/c"), 5_000_000)
+
+
+@pytest.mark.parametrize("text", ["10GB", "-1", "1000", "0x10", "1e9"])
+def test_a_size_that_is_none_is_refused_by_name(text):
+    """One line says which variable, and what it would take."""
+    with pytest.raises(UsageError, match=f"CONDSTORE_CACHE_BYTES='{text}'"):
+        Settings.from_environ({"CONDSTORE_CACHE_BYTES": text})

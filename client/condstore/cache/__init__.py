@@ -17,8 +17,8 @@ counts.py     what was done, and what is there
 
 from __future__ import annotations
 
-from condstore.cache.cache import LIMIT, Cache
+from condstore.cache.cache import Cache
 from condstore.cache.cached import Cached
 from condstore.cache.counts import Done, Statistics
 
-__all__ = ["LIMIT", "Cache", "Cached", "Done", "Statistics"]
+__all__ = ["Cache", "Cached", "Done", "Statistics"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from condstore.cache.answers import Answers
 from condstore.cache.counts import Counts, Statistics
@@ -11,17 +11,15 @@ from condstore.cache.folder import Folder
 from condstore.cache.payloads import Payloads
 from condstore.cache.room import Room
 from condstore.cache.troubles import Troubles
+from condstore.config import CACHE_BYTES, SMALLEST_CACHE
 from condstore.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from condstore.cache.counts import Done
+    from condstore.config import Settings
 
-LIMIT: Final = 10 << 30
-"""Bytes a cache may take if nothing else is said: 10 GiB."""
-SMALLEST: Final = 1 << 20
-"""Bytes below which a cache is not worth its own files."""
 _FOR_ANSWERS = 8  # an eighth of the limit
 
 
@@ -32,10 +30,10 @@ class Cache:
     and it may be deleted at any time.
     """
 
-    def __init__(self, path: Path, *, limit: int = LIMIT) -> None:
-        if limit < SMALLEST:
+    def __init__(self, path: Path, *, limit: int = CACHE_BYTES) -> None:
+        if limit < SMALLEST_CACHE:
             raise UsageError(
-                f"a cache of {limit} bytes is too small to be of use: give it {SMALLEST} or more"
+                f"a cache of {limit} bytes is too small to be of use: {SMALLEST_CACHE} is the least"
             )
         self.path = path
         self.limit = limit
@@ -48,6 +46,11 @@ class Cache:
         self.answers = Answers(self.folder, answers, self.counts, troubles)
         self._troubles = troubles
         weakref.finalize(self, _close, self.folder, self.answers)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Cache | None:
+        """Return the cache that the environment names, or None if it names none."""
+        return cls(settings.cache, limit=settings.cache_bytes) if settings.cache else None
 
     def __repr__(self) -> str:
         return f"Cache({str(self.path)!r}, limit={self.limit})"
