@@ -14,15 +14,17 @@ import orjson
 from condstore import interrupts, segments, strain
 from condstore.errors import Frozen, UsageError
 from condstore.moments import Moment
-from condstore.producer import Producer, Report
+from condstore.producer import Producer, PutReport, Report
 from condstore.results import Stored, Validity
 from condstore.segments import Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from condstore.client import Client
+    from condstore.producer import PayloadFile
+    from condstore.producer.placing import OnIdentical
     from condstore.strain import Series
 
 
@@ -63,24 +65,49 @@ def work(path: Path, payload_type: str | None, channels: tuple[str, ...]) -> Wor
 
 
 def run(
-    todo: Work,
+    todo: Iterable[Segment],
     urls: tuple[str, ...],
     *,
     period: str,
     in_flight: int,
     advance: Callable[[int], object],
+    resume: Path | None = None,
 ) -> Report:
-    """Stream all of it; `advance` is told 1 for each acknowledged segment."""
+    """Stream all of it; `advance` is told 1 for each acknowledged segment.
+
+    With `resume`, a file, segments acknowledged to an earlier run are not sent again. A refusal
+    says how many segments were acknowledged before it.
+    """
     producer = Producer(urls, in_flight=in_flight, period=period, tell=lambda _: advance(1))
     try:
-        return interrupts.run(producer.stream(todo))
+        return interrupts.run(producer.stream(todo, resume=resume))
     except Frozen as frozen:
         raise Frozen(
             f"{frozen.detail} It takes segments again after a flush (POST {urls[0]}/flushbuf), "
-            "which archives what it holds.",
+            f"which archives what it holds. Before that {producer.report}.",
             status=frozen.status,
             code=frozen.code,
         ) from frozen
+
+
+def put(  # noqa: PLR0913 - each by name
+    tag: str,
+    files: Iterable[PayloadFile],
+    urls: tuple[str, ...],
+    *,
+    user: str | None = None,
+    on_identical: OnIdentical = "skip",
+    in_flight: int = 16,
+    resume: Path | None = None,
+    advance: Callable[[int], object] = bool,
+) -> PutReport:
+    """Put payload files, with their IOVs, into a tag; `advance` is told 1 for each acknowledged.
+
+    The files may come from `condstore.producer.read_list`, or be made of a command line; whatever
+    their number, only what the store lacks is sent.
+    """
+    producer = Producer(urls, in_flight=in_flight, user=user, tell=lambda _: advance(1))
+    return interrupts.run(producer.put(tag, files, on_identical=on_identical, resume=resume))
 
 
 def payload(client: Client, path: Path, payload_type: str | None, where: Validity) -> Stored:

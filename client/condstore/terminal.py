@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sys
 import time
+import unicodedata
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -40,6 +42,27 @@ class Terminal:
         """Print one line that is not part of the result."""
         print(_harmless(" ".join(line.splitlines())), file=self._err, flush=True)
 
+    def ask(self, question: str) -> str:
+        """Print a question beside the results and return the line that was typed, "" at the end."""
+        self._err.write(_harmless(question))
+        self._err.flush()
+        return sys.stdin.readline()
+
+    @property
+    def width(self) -> int:
+        """How many columns a line may have."""
+        return shutil.get_terminal_size((100, 24)).columns
+
+    @property
+    def colourful(self) -> bool:
+        """Whether results are shown in colour."""
+        return self._colour and self._out.isatty()
+
+    @property
+    def encoding(self) -> str:
+        """Which characters it takes."""
+        return self._out.encoding or "ascii"
+
     def bold(self, text: str) -> str:
         """Make it stand out."""
         return self._styled(text, _BOLD)
@@ -61,7 +84,7 @@ class Terminal:
         return self._styled(text, _RED)
 
     def _styled(self, text: str, code: str) -> str:
-        if not (self._colour and self._out.isatty()):
+        if not self.colourful:
             return text
         return f"\x1b[{code}m{text}\x1b[0m"
 
@@ -73,6 +96,17 @@ class Terminal:
                 yield advance
         else:
             yield self._lines(what, total, unit)
+
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """Show that something goes on whose end cannot be told."""
+        if not self._err.isatty():
+            yield
+            return
+        from rich.console import Console  # noqa: PLC0415 - only where it can move
+
+        with Console(file=self._err, no_color=not self._colour).status(what):
+            yield
 
     @contextlib.contextmanager
     def stages(self) -> Iterator[Callable[[str, int, int], None]]:
@@ -141,18 +175,47 @@ def _nothing(_: int) -> None:
     return
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> list[str]:
     """Return the lines of a table, columns as wide as they need, two blanks between.
 
-    >>> table(("name", "IOVs"), [("stream", "165")])
-    ['name    IOVs', 'stream  165']
+    Columns numbered in `right` are numbers and end below each other.
+
+    >>> table(("name", "IOVs"), [("stream", "165"), ("prompt-1", "3")], right=(1,))
+    ['name      IOVs', 'stream     165', 'prompt-1     3']
     """
     columns = list(zip(headings, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(_cells, column)) for column in columns]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            _filled(cell, width, right=place in right)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
         for line in (headings, *rows)
     ]
+
+
+def _filled(cell: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - _cells(cell))
+    return blanks + cell if right else cell + blanks
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal the text takes.
+
+    >>> _cells("beam"), _cells("ビーム"), _cells("e\u0301")
+    (4, 6, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(_width(letter) for letter in text)
+
+
+def _width(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1
 
 
 def size(count: int) -> str:

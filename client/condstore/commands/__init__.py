@@ -1,0 +1,1 @@
+"""The `condstore` command, one module a noun: parse, call the library, show what it returned."""

@@ -1,0 +1,160 @@
+"""What `condstore iov insert` does: gather the entries, foresee what they change, insert them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from condstore.commands import dry_run, rows
+from condstore.commands.rows import BadRows, Entry
+from condstore.digests import Digest
+from condstore.errors import Malformed, NotFound, UsageError
+from condstore.landing import digest_of
+from condstore.moments import LIMIT, Moment
+from condstore.results import NewIOV, TagStanding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from condstore.client import Client
+    from condstore.commands.dry_run import Plan
+    from condstore.results import Inserted, PayloadIOV
+    from condstore.terminal import Terminal
+
+_NUMBERED = re.compile(r"iovs\[(\d+)\]\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What an insert would come to; `lacking`: payloads that the store has not."""
+
+    tag: TagStanding
+    plans: tuple[Plan, ...]
+    lacking: frozenset[str]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the server would refuse it."""
+        return bool(self.lacking) or any(plan.refusal for plan in self.plans)
+
+
+def one(
+    payload_type: str | None,
+    start: str | None,
+    end: str | None,
+    file: Path | None,
+    digest: str | None,
+    name: str | None,
+    checksum: str | None,
+) -> tuple[Entry, ...]:
+    """Return the entry that the command line wrote."""
+    if payload_type is None or start is None:
+        raise UsageError("give TYPE and START of one payload IOV, or --from for many")
+    if not (file or digest or name):
+        raise UsageError("which payload? --file FILE stores one, --digest names one of the store")
+    iov = NewIOV(
+        payload_type=payload_type,
+        start=Moment.parse(start),
+        end=Moment.parse(end) if end else None,
+        name=name,
+        digest=Digest.parse(digest) if digest else None,
+        checksum=checksum,
+    )
+    return (rows.checked(Entry(iov, file)),)
+
+
+def many(source: Path, payload_type: str | None) -> tuple[Entry, ...]:
+    """Return the entries in a file, or of standard input for `-`."""
+    if source == Path("-"):
+        return rows.read(sys.stdin.read(), "standard input", Path(), payload_type)
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRows(f"{source} is not text in UTF-8 ({error.reason})") from error
+    return rows.read(text, str(source), source.parent, payload_type)
+
+
+def insert(client: Client, tag: str, entries: Sequence[Entry], to: Terminal) -> Inserted:
+    """Store the payloads that are files, then insert all in one act."""
+    files = dict.fromkeys(entry.file for entry in entries if entry.file)
+    digests: dict[Path, str] = {}
+    with to.progress("payloads", len(files), "stored") as advance:
+        for file in files:
+            digests[file] = client.put_payload(file).digest
+            advance(1)
+    iovs = [_of_stored(entry, digests.get(entry.file) if entry.file else None) for entry in entries]
+    try:
+        return client.insert_iovs(tag, iovs)
+    except Malformed as error:
+        raise _located(error, entries) from error
+
+
+def _of_stored(entry: Entry, digest: str | None) -> NewIOV:
+    if digest is None or entry.file is None:
+        return entry.iov
+    size = entry.file.stat().st_size
+    name = entry.iov.name or entry.file.name
+    return dataclasses.replace(entry.iov, digest=digest, name=name, size=entry.iov.size or size)
+
+
+def _located(error: Malformed, entries: Sequence[Entry]) -> Malformed:
+    """Name the row as the user wrote it, not as it was sent."""
+    found = _NUMBERED.match(error.detail)
+    if found is None or int(found[1]) >= len(entries) or not entries[int(found[1])].where:
+        return error
+    detail = f"{entries[int(found[1])].where}: {error.detail[found.end() :]}"
+    return Malformed(detail, status=error.status, code=error.code)
+
+
+def foresee(client: Client, tag: str, entries: Sequence[Entry]) -> Foreseen:
+    """Return what inserting would change; nothing is stored, nothing changed."""
+    found = client.tag(tag).tag
+    ref = f"{found.name}@{found.lsn}" if "@" not in tag else tag
+    wanted = [_of_stored(entry, digest_of(entry.file) if entry.file else None) for entry in entries]
+    by_type: dict[str, list[NewIOV]] = {}
+    for iov in wanted:
+        by_type.setdefault(iov.payload_type, []).append(iov)
+    plans = [_plan(client, ref, kind, iovs, found.state) for kind, iovs in by_type.items()]
+    named = {iov.digest for iov, entry in zip(wanted, entries, strict=True) if not entry.file}
+    lacking = client.lacks(digest for digest in named if digest)
+    standing = TagStanding(found.name, found.state, found.fingerprint, found.lsn)
+    return Foreseen(standing, tuple(plans), frozenset(lacking))
+
+
+def _plan(client: Client, ref: str, kind: str, wanted: Sequence[NewIOV], state: str) -> Plan:
+    try:
+        before, stored = _around(client, ref, kind, wanted)
+    except NotFound:
+        before, stored = None, []  # the tag has no payload of this type yet
+    return dry_run.plan(kind, wanted, stored, state=state, before=before)
+
+
+def _around(
+    client: Client, ref: str, kind: str, wanted: Sequence[NewIOV]
+) -> tuple[Moment | None, list[PayloadIOV]]:
+    """Return where the IOV before all of these ends, and the stored ones up to the one behind."""
+    first = min(iov.start for iov in wanted)
+    last = max(iov.start for iov in wanted)
+    reach = max((iov.end for iov in wanted if iov.end), default=last)
+    stored: list[PayloadIOV] = []
+    for iov in client.iovs(ref, kind, first):
+        stored.append(iov)
+        if iov.start > last and iov.start >= reach:
+            break
+    return _end_before(client, ref, kind, first), stored
+
+
+def _end_before(client: Client, ref: str, kind: str, start: Moment) -> Moment | None:
+    """Return where what is stored before `start` ends; `start` itself if it holds until there."""
+    if start == (0, 0):
+        return None
+    minor = start.minor - 1 if start.minor else LIMIT
+    just = Moment(start.major - (not start.minor), minor)
+    found = client.resolve(ref, just, kind)
+    if found.payloads:
+        return start
+    return found.since if found.since > (0, 0) else None

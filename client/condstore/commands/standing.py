@@ -1,0 +1,241 @@
+"""`condstore tag lock|unlock|freeze|unfreeze`: what a tag still takes."""
+# ruff: noqa: PLC0415, PLR0913, PLR0917, D301
+# as in tags.py
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from condstore.commands.options import (
+    AsJson,
+    DryRun,
+    Ref,
+    Tag,
+    Url,
+    User,
+    Yes,
+    answer,
+    client,
+    terminal,
+)
+from condstore.commands.tags import app
+
+if TYPE_CHECKING:
+    from condstore.client import Client
+    from condstore.results import TagContent, TagStanding
+    from condstore.terminal import Terminal
+
+Reason = Annotated[
+    str | None, typer.Option("--reason", "-m", metavar="TEXT", help="Why, for the history.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse where there is a gap, or a payload is missing.")
+]
+Template = Annotated[
+    str | None,
+    typer.Option("--template", metavar="TAG", help="It must have every type that this one has."),
+]
+ReadBytes = Annotated[
+    bool, typer.Option("--read-bytes", help="Read and hash every payload in the store.")
+]
+
+
+@app.command()
+def lock(
+    tag: Tag,
+    reason: Reason = None,
+    dry_run: DryRun = False,
+    user: User = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lock a tag: nothing in it is overlapped any more.
+
+    \b
+      condstore tag lock 2026-prompt --reason "run 1200 is out"
+      condstore tag lock 2026-prompt --dry-run
+
+    From now on it is appended to, and its gaps are filled.
+    """
+    to, asked = terminal(), client(url, user=user)
+    if dry_run:
+        _would_stand(to, asked.tag(tag), "locked", as_json=as_json)
+        return
+    _stands(to, asked.lock_tag(tag, reason=reason), as_json=as_json)
+
+
+@app.command()
+def unlock(
+    tag: Tag,
+    reason: Reason = None,
+    dry_run: DryRun = False,
+    user: User = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Unlock a locked tag: the newest payload wins again.
+
+    \b
+      condstore tag unlock 2026-prompt --reason "beam spot of run 1100 was wrong"
+      condstore tag unlock 2026-prompt --dry-run
+
+    A frozen tag is not unlocked by this: see `condstore tag unfreeze`.
+    """
+    to, asked = terminal(), client(url, user=user)
+    if dry_run:
+        _would_stand(to, asked.tag(tag), "unlocked", as_json=as_json)
+        return
+    _stands(to, asked.unlock_tag(tag, reason=reason), as_json=as_json)
+
+
+def _would_stand(to: Terminal, found: TagContent, state: str, *, as_json: bool) -> None:
+    tag = found.tag
+    refused = "the tag is frozen: unfreeze it first" if tag.state == "frozen" else None
+    planned = {"would": state, "tag": tag, "refusal": refused}
+    same = tag.state == state
+    said = f"{tag.name} is {state} already" if same else f"would change {tag.name}: {tag.state}"
+    lines = [said if same or refused else f"{said} to {state}"]
+    lines += [to.bad(f"refused: {refused}")] if refused else []
+    answer(to, planned, lines, as_json=as_json)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _stands(to: Terminal, standing: TagStanding, *, as_json: bool) -> None:
+    said = f"{standing.tag} is {standing.state}, ledger at LSN {standing.lsn}"
+    answer(to, standing, [said], as_json=as_json)
+
+
+@app.command()
+def freeze(
+    tag: Tag,
+    reason: Reason = None,
+    strict: Strict = False,
+    template: Template = None,
+    read_bytes: ReadBytes = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report", help="Look over the tag first (large ones take a minute)."
+        ),
+    ] = True,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    user: User = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze a tag for good, after a look over it.
+
+    \b
+      condstore tag freeze 2026-prompt --dry-run
+      condstore tag freeze 2026-prompt --strict --reason "summer conferences" --yes
+
+    It gets a fingerprint and never changes. Asks to type its name. --dry-run shows what the look
+    finds: gaps, payloads that the store lacks, what newer intervals trimmed. Again is harmless.
+    Exit status 1 if it is refused.
+    """
+    from condstore import show
+    from condstore.commands.confirm import confirm
+    from condstore.show.tags import held
+
+    to, asked = terminal(), client(url, user=user)
+    found = asked.tag(tag)
+    if dry_run:
+        _look(to, asked, tag, template, read_bytes=read_bytes, strict=strict, as_json=as_json)
+        return
+    if found.tag.state != "frozen":
+        confirm(to, f"{tag} ({held(found)}) is about to be frozen, for good", tag, yes=yes)
+    with to.waiting(f"freezing {tag}"):
+        frozen = asked.freeze_tag(
+            tag,
+            reason=reason,
+            strict=strict,
+            template=template,
+            read_bytes=read_bytes,
+            report=report,
+        )
+    findings = show.findings(frozen.report, to) if frozen.report else []
+    said = f"{frozen.tag} is frozen, for ever {frozen.reference}"
+    answer(to, frozen, [*findings, said], as_json=as_json)
+
+
+def _look(
+    to: Terminal,
+    asked: Client,
+    tag: str,
+    template: str | None,
+    *,
+    read_bytes: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    from condstore import show
+
+    with to.waiting(f"looking over {tag}"):
+        report = asked.check(tag, template=template, read_bytes=read_bytes)
+    refused = strict and not report.ok
+    would = "would refuse to freeze" if refused else "would freeze"
+    answer(to, report, [*show.report(report, to), f"{would} {tag}"], as_json=as_json)
+    raise typer.Exit(1 if refused else 0)
+
+
+@app.command()
+def check(
+    tag: Ref,
+    template: Template = None,
+    read_bytes: ReadBytes = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look over a tag: gaps, missing payloads, what was trimmed.
+
+    \b
+      condstore tag check 2026-prompt
+      condstore tag check 2026-prompt --template 2025-prompt --read-bytes
+
+    Exit status 1 if a strict freeze would refuse it.
+    """
+    from condstore import show
+
+    to = terminal()
+    with to.waiting(f"looking over {tag}"):
+        report = client(url).check(tag, template=template, read_bytes=read_bytes)
+    answer(to, report, show.report(report, to), as_json=as_json)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def unfreeze(
+    tag: Tag,
+    reason: Annotated[
+        str, typer.Option("--reason", "-m", metavar="TEXT", help="Why: the history keeps it.")
+    ],
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    user: User = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open a frozen tag again. Better: clone it, and correct the clone.
+
+    \b
+      condstore tag unfreeze 2026-prompt --reason "wrong field map" --dry-run
+      condstore tag unfreeze 2026-prompt --reason "wrong field map" --yes
+
+    Asks to type the tag's name. TAG@<fingerprint> goes on answering with what was frozen.
+    """
+    from condstore.commands.confirm import confirm
+
+    to, asked = terminal(), client(url, user=user)
+    found = asked.tag(tag).tag
+    was = found.reference if found.fingerprint else f"{tag}, which is {found.state}"
+    if dry_run:
+        said = f"would open {tag} again; for ever as it was: {was}"
+        frozen = found.state == "frozen"
+        lines = [said if frozen else f"{tag} is not frozen but {found.state}"]
+        answer(to, {"would": "unfreeze", "tag": found}, lines, as_json=as_json)
+        return
+    confirm(to, f"frozen {was} is about to be opened again", tag, yes=yes)
+    _stands(to, asked.unfreeze_tag(tag, reason=reason), as_json=as_json)

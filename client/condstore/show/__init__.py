@@ -1,0 +1,35 @@
+"""Results as lines for people: functions from a value to text; nothing is printed here."""
+
+from condstore.show.doctor import examined
+from condstore.show.moving import fetched, pulled, put, sound, streamed
+from condstore.show.plans import plan
+from condstore.show.reading import iov_table, resolution, status, verified
+from condstore.show.review import difference, findings, history, report
+from condstore.show.tags import content, held_lists, tag_table
+from condstore.show.written import Written, as_json, interval, style, written
+
+__all__ = [
+    "Written",
+    "as_json",
+    "content",
+    "difference",
+    "examined",
+    "fetched",
+    "findings",
+    "held_lists",
+    "history",
+    "interval",
+    "iov_table",
+    "plan",
+    "pulled",
+    "put",
+    "report",
+    "resolution",
+    "sound",
+    "status",
+    "streamed",
+    "style",
+    "tag_table",
+    "verified",
+    "written",
+]

@@ -1,0 +1,26 @@
+"""What an examination found: a line a thing, and below it what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from condstore.terminal import table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from condstore.doctor import Finding
+    from condstore.terminal import Terminal
+
+
+def examined(findings: Sequence[Finding], to: Terminal) -> list[str]:
+    """Say how each thing is, and what to do about what is not well."""
+    lines = table(("what", "is", "said"), [(one.what, one.state, one.said) for one in findings])
+    shown = []
+    for line, one in zip(lines[1:], findings, strict=True):
+        colour = {"good": to.good, "warn": to.warn}.get(one.state, to.bad)
+        shown.append(line.replace(f" {one.state} ", f" {colour(one.state)} ", 1))
+        shown += [f"    do: {one.do}"] if one.do else []
+    bad = sum(one.state == "bad" for one in findings)
+    verdict = to.bad(f"{bad} to mend") if bad else to.good("nothing is wrong")
+    return [*shown, verdict]
