@@ -83,8 +83,8 @@ def run(
         return interrupts.run(producer.stream(todo, resume=resume))
     except Frozen as frozen:
         raise Frozen(
-            f"{frozen.detail} It takes segments again after a flush (POST {urls[0]}/flushbuf), "
-            f"which archives what it holds. Before that {producer.report}.",
+            f"{frozen.detail} It takes segments again after a flush, `condstore buffer flush`, "
+            f"which keeps what it holds as a frozen tag. Before that {producer.report}.",
             status=frozen.status,
             code=frozen.code,
         ) from frozen

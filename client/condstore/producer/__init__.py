@@ -6,6 +6,7 @@ producer.py   Producer: the two calls
 │   ├── files.py      PayloadFile; bytes read and digested piece by piece
 │   ├── uploads.py    only what the store lacks
 │   └── placing.py    IOVs, all or none; identical.py: which would change no answer
+├── listed.py     a CSV list of payload files
 ├── crowd.py      bounded workers that stop together
 ├── exchange.py   requests, replicas, patience
 ├── journal.py    what was acknowledged, for a run that goes on
@@ -13,7 +14,8 @@ producer.py   Producer: the two calls
 """
 
 from condstore.producer.files import PayloadFile
+from condstore.producer.listed import read_list
 from condstore.producer.producer import Producer
 from condstore.producer.report import PutReport, Report
 
-__all__ = ["PayloadFile", "Producer", "PutReport", "Report"]
+__all__ = ["PayloadFile", "Producer", "PutReport", "Report", "read_list"]

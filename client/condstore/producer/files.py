@@ -7,6 +7,7 @@ file that became shorter or longer between the reading and the sending.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -16,11 +17,15 @@ from condstore.errors import DamagedPayload, UnreadableFile, UsageError
 from condstore.moments import Moment, When
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
     from typing import IO
 
 PIECE: Final = 1 << 18
+"""Bytes that are read, hashed and sent at a time."""
+
+STRETCH: Final = 1 << 26
+"""Bytes that one thread hashes before it looks whether anybody still wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,45 +94,47 @@ async def measure(file: PayloadFile) -> Measured:
     """Read a file once and return its digest; raise `UnreadableFile`."""
     if isinstance(file.source, bytes):
         return Measured(file, Digest.of(file.source), len(file.source))
-    return await asyncio.to_thread(_measured, file, file.source)
+    hasher = hashlib.sha256()
+    with _reading(file.source) as reading:
+        while await asyncio.to_thread(reading.digest, hasher):
+            pass
+        return Measured(file, Digest(f"sha256:{hasher.hexdigest()}"), reading.done)
 
 
-def _measured(file: PayloadFile, path: Path) -> Measured:
-    try:
-        with path.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
-            return Measured(file, Digest(f"sha256:{found}"), opened.tell())
-    except OSError as error:
-        raise _unreadable(path, error) from error
+class Body:
+    """The bytes of a measured file as a request sends them, anew for each attempt.
 
+    `tell` hears of bytes that leave for the first time, not of those that are sent again.
+    """
 
-async def pieces(measured: Measured, tell: Callable[[int], object]) -> AsyncIterator[bytes]:
-    """Yield the bytes, as many as were measured; `tell` hears of each piece that was taken."""
-    source = measured.file.source
-    if isinstance(source, bytes):
-        for begin in range(0, len(source), PIECE):
-            piece = source[begin : begin + PIECE]
+    def __init__(self, measured: Measured, tell: Callable[[int], object]) -> None:
+        self._measured = measured
+        self._tell = tell
+        self._told = 0
+
+    async def __call__(self) -> AsyncIterator[bytes]:
+        """Yield them piece by piece; raise `DamagedPayload` if there are fewer than measured."""
+        sent = 0
+        async for piece in self._pieces():
             yield piece
-            tell(len(piece))
-        return
-    try:
-        opened = await asyncio.to_thread(source.open, "rb")
-        with opened:
-            async for piece in _read(opened, measured):
+            sent += len(piece)
+            if sent > self._told:
+                self._tell(sent - self._told)
+                self._told = sent
+        if sent != self._measured.size:
+            raise changed(self._measured)
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        source, size = self._measured.file.source, self._measured.size
+        if isinstance(source, bytes):
+            for begin in range(0, size, PIECE):
+                yield source[begin : begin + PIECE]
+            return
+        with _reading(source) as reading:
+            while left := size - reading.done:
+                if not (piece := await asyncio.to_thread(reading.read, min(PIECE, left))):
+                    return
                 yield piece
-                tell(len(piece))
-    except OSError as error:
-        raise _unreadable(source, error) from error
-
-
-async def _read(opened: IO[bytes], measured: Measured) -> AsyncIterator[bytes]:
-    left = measured.size
-    while left:
-        piece = await asyncio.to_thread(opened.read, min(PIECE, left))
-        if not piece:
-            raise changed(measured)
-        left -= len(piece)
-        yield piece
 
 
 def changed(measured: Measured) -> DamagedPayload:
@@ -138,5 +145,41 @@ def changed(measured: Measured) -> DamagedPayload:
     )
 
 
-def _unreadable(path: Path, error: OSError) -> UnreadableFile:
-    return UnreadableFile(f"{path}: {error.strerror or error}")
+class _Reading:
+    """A file that is opened and read in other threads, one call at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self.done = 0
+
+    def read(self, most: int) -> bytes:
+        """Return the next bytes, none at the end."""
+        if self._file is None:
+            self._file = self._path.open("rb")
+        piece = self._file.read(most)
+        self.done += len(piece)
+        return piece
+
+    def digest(self, hasher: hashlib._Hash) -> bool:
+        """Take the next stretch into a digest; return whether more may follow."""
+        for _ in range(STRETCH // PIECE):
+            piece = self.read(PIECE)
+            hasher.update(piece)
+            if len(piece) < PIECE:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[_Reading]:
+    try:
+        with contextlib.closing(_Reading(path)) as reading:
+            yield reading
+    except OSError as error:
+        raise UnreadableFile(f"{path}: {error.strerror or error}") from error

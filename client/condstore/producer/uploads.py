@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from condstore.calls import V1
 from condstore.producer.crowd import each
 from condstore.producer.exchange import Asked
-from condstore.producer.files import changed, pieces
+from condstore.producer.files import Body, changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,7 +54,7 @@ async def _lacking(exchange: Exchange, digests: list[str]) -> set[str]:
 
 async def _upload(exchange: Exchange, tell: Callable[[int], object], one: Measured) -> None:
     """Send one payload; raise `DamagedPayload` if what arrived is not what was measured."""
-    body = functools.partial(pieces, one, tell)
+    body = Body(one, tell)
     headers = {"Content-Type": _BYTES, "Content-Length": str(one.size)}
     answer = await exchange.send(Asked("POST", f"{V1}/payloads", body, headers))
     if answer.read(lambda told: str(told["digest"])) != one.digest:
