@@ -276,7 +276,7 @@ async def test_of_2000_files_only_the_lacking_half_is_uploaded(tiers, tag, tmp_p
 
 async def test_answers_that_are_lost_are_asked_for_again_and_done_once(tiers, tag):
     """Every request is done, its answer lost, and sent again: one entry, each IOV once."""
-    files = [PayloadFile(payload(number), "Lost", number) for number in range(20)]
+    files = [PayloadFile(b"lost %d" % number, "Lost", number) for number in range(20)]
     async with middleman(tiers) as (between, url):
         between.loses = True
         producer = Producer(url, policy=QUICK, in_flight=4)
