@@ -17,20 +17,34 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from condstore.cache import Cache
     from condstore.client import Client
     from condstore.digests import Digest
     from condstore.errors import CondstoreError
     from condstore.moments import Moment
+    from condstore.producer import PayloadFile, Producer
     from condstore.results import NewIOV
 
-__all__ = ["Client", "CondstoreError", "Digest", "Moment", "NewIOV"]
+__all__ = [
+    "Cache",
+    "Client",
+    "CondstoreError",
+    "Digest",
+    "Moment",
+    "NewIOV",
+    "PayloadFile",
+    "Producer",
+]
 
 _MODULES = {
+    "Cache": "cache",
     "Client": "client",
     "CondstoreError": "errors",
     "Digest": "digests",
     "Moment": "moments",
     "NewIOV": "results",
+    "PayloadFile": "producer",
+    "Producer": "producer",
 }
 
 

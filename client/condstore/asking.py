@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeVar
 
 from condstore.errors import NotOffline
 from condstore.retry import persist
@@ -33,12 +33,28 @@ class Asking:
     """
 
     def __init__(
-        self, source: Source, server: Server | None, shelf: Shelf | None, policy: Policy
+        self,
+        source: Source,
+        server: Server | None,
+        shelf: Shelf | None,
+        policy: Policy,
+        close: Callable[[], object],
     ) -> None:
         self._source = source
         self._servers = server
         self._shelf = shelf
         self._policy = policy
+        self._close = close
+
+    def close(self) -> None:
+        """Let go of connections and files; what was answered stays true."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _server(self, what: str) -> Server:
         """Return the server; raise `NotOffline`, saying what was wanted of it."""

@@ -20,20 +20,24 @@ from condstore.writing import Writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from condstore.cache import Cache
     from condstore.transport import Timeouts
 
 
 class Client(Reading, Writing, Buffering):
     """Talk to the logic tier at `urls`, as patiently as `policy` says.
 
-    Without `urls` the environment says where (CONDSTORE_URL). `user` is who acts, for the history.
+    Without `urls` the environment says where (CONDSTORE_URL). `cache` keeps payloads, and answers
+    that cannot change, for all jobs of a node. `user` is who acts, for the history.
     """
 
     def __init__(
         self,
         urls: str | Sequence[str] | None = None,
         *,
+        cache: Cache | Path | None = None,
         policy: Policy = HASTY,
         timeouts: Timeouts | None = None,
         user: str | None = None,
@@ -44,7 +48,24 @@ class Client(Reading, Writing, Buffering):
 
         server = Server(_urls(urls), policy, timeouts or Timeouts(), user)
         online = Online(server)
-        super().__init__(online, server, None, policy)
+        cached = None
+        if cache is not None:
+            from condstore.cache import Cache, Cached
+
+            cached = Cached(online, cache if isinstance(cache, Cache) else Cache(cache))
+        super().__init__(cached or online, server, cached, policy, server.close)
+
+    @classmethod
+    def offline(cls, path: Path | str, *, payloads: Path | str | None = None) -> Client:
+        """Answer from a bundle, with neither server nor network; see `Reading.pull`.
+
+        `payloads` is the directory of those that lie beside the bundle. Raises `DamagedBundle`.
+        """
+        from condstore.bundle import Bundle
+
+        bundle, client = Bundle(path, payloads=payloads), cls.__new__(cls)
+        Reading.__init__(client, bundle, None, None, HASTY, bundle.close)
+        return client
 
     @property
     def url(self) -> str:

@@ -7,6 +7,7 @@ The rest takes a server, and says so where there is none.
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from condstore import landing
@@ -19,6 +20,7 @@ from condstore.results import (
     Act,
     Difference,
     Json,
+    PayloadIOV,
     PayloadListInfo,
     PayloadType,
     Readiness,
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from condstore.bundle import Progress, Pulled
     from condstore.moments import When
-    from condstore.results import Payload, PayloadIOV, Resolution, Tag, TagContent
+    from condstore.results import Payload, Resolution, Tag, TagContent
     from condstore.server import Server
 
 _LACKS_AT_ONCE = 10_000
@@ -121,6 +124,11 @@ class Reading(Asking):
         server, path = self._server("a tag's history"), tag_path(ref, "history")
         return itertools.islice(_acts(server, path), limit)
 
+    def segments(self, ref: str, payload_type: str) -> tuple[PayloadIOV, ...] | None:
+        """Return what the fingerprint of a streamed list is over; None if it is not streamed."""
+        path = tag_path(ref, "payload-lists", payload_type, "segments")
+        return _segments(self._server("a list's segments"), path, payload_type)
+
     def check(self, ref: str, *, template: str | None = None, read_bytes: bool = False) -> Report:
         """Return what a freeze would report; with `read_bytes` every payload is hashed too."""
         params = {"template": template} if template else {}
@@ -157,6 +165,40 @@ class Reading(Asking):
         call = Call("GET", "/readyz", accept=frozenset({503}))
         return self._server("how the servers are").get(Readiness.read, call)
 
+    def pull(  # noqa: PLR0913 - each is said by its name
+        self,
+        ref: str,
+        path: Path | str,
+        *,
+        begin: When | None = None,
+        end: When | None = None,
+        payload_types: Sequence[str] = (),
+        payloads: bool | Path | str = True,
+        prove: bool = False,
+        force: bool = False,
+        tell: Callable[[Progress], object] = bool,
+    ) -> Pulled:
+        """Write a bundle of frozen content, which `Client.offline` answers from (`bundle.pull`).
+
+        Of [begin, end) and these types, or of all; payload bytes inside, in a directory beside it,
+        or (`payloads=False`) not at all. The same again changes nothing.
+        """
+        from condstore.bundle import pull  # noqa: PLC0415 - who pulls nothing needs no SQLite
+
+        self._server("pulling a bundle")
+        return pull(
+            self,
+            ref,
+            path,
+            begin=begin,
+            end=end,
+            payload_types=payload_types,
+            payloads=payloads,
+            prove=prove,
+            force=force,
+            tell=tell,
+        )
+
     # -- plumbing --------------------------------------------------------------------------------
 
     def _spooled(self, digest: Digest) -> BinaryIO:
@@ -176,6 +218,26 @@ def _acts(server: Server, path: str) -> Iterator[Act]:
 
 def _history_page(answer: Json) -> tuple[tuple[Act, ...], int | None]:
     return several(Act.read, answer["entries"]), optional(int, answer["next"])
+
+
+def _segments(server: Server, path: str, payload_type: str) -> tuple[PayloadIOV, ...] | None:
+    found: list[PayloadIOV] = []
+    params: dict[str, str] = {}
+    while True:
+        rows, following = server.read(partial(_segment_page, payload_type), path, params)
+        if rows is None:
+            return None
+        found += rows
+        if following is None:
+            return tuple(found)
+        params = {"after": following}
+
+
+def _segment_page(
+    payload_type: str, answer: Json
+) -> tuple[tuple[PayloadIOV, ...] | None, str | None]:
+    read = partial(several, partial(PayloadIOV.read, payload_type))
+    return optional(read, answer["segments"]), optional(str, answer["next"])
 
 
 def _digest(which: Digest | str | Payload | PayloadIOV) -> Digest:

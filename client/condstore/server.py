@@ -99,6 +99,10 @@ class Server:
         """Send a call once, whose body the caller reads, and so tries again as a whole."""
         return self._transport.send(dataclasses.replace(call, stream=True))
 
+    def close(self) -> None:
+        """Close the connections that are open and idle; a later call opens new ones."""
+        self._transport.close()
+
 
 def fresh_key() -> str:
     """Return a key for one intention: its retries are one act, the next call is another."""

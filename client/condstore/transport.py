@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -52,6 +53,7 @@ class Transport:
         self._urls = urls
         self._timeouts = timeouts or Timeouts()
         self._local = threading.local()
+        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._lsn = 0
         self._first = 0
@@ -119,9 +121,15 @@ class Transport:
                 )
             raise from_answer(status, response.headers, response.content, base)
 
+    def close(self) -> None:
+        """Close every thread's idle connections; who calls again opens new ones."""
+        for session in tuple(self._sessions):
+            session.close()
+
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
+            self._sessions.add(self._local.session)
         session: requests.Session = self._local.session
         return session
 
