@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 IOV_COLUMNS: Final = f"id, {COLUMNS}, lsn"
 """The columns of `rows_between`, in this order."""
 
+SEGMENT_COLUMNS: Final = f"ordinal, {COLUMNS}, lsn"
+"""The columns of `segments_after`, in this order."""
+
 _STOOD_NOW: Final = "iov WHERE timeline_id = :timeline"
 _STOOD: Final = (
     f"{_STOOD_NOW} AND lsn <= :asof",
@@ -75,6 +78,23 @@ def rows_between(
     parts = [f"SELECT {IOV_COLUMNS} FROM {table}{terms}" for table in tables]  # noqa: S608
     query = " UNION ALL ".join(parts) + " ORDER BY start_major, start_minor LIMIT :limit"
     return iter(snapshot.connection.execute(query, bound))
+
+
+def segments_after(
+    snapshot: Snapshot, timeline_id: int, after: tuple[int, int], upto: int | None, limit: int
+) -> list[tuple[Any, ...]] | None:
+    """Return SEGMENT_COLUMNS of a streamed timeline by (lsn, ordinal), None if it is not streamed.
+
+    They are what its fingerprint is over: each with its exact bounds, also those newer ones cover.
+    """
+    query = "SELECT streamed FROM timeline WHERE id = ?"
+    if not snapshot.connection.execute(query, (timeline_id,)).fetchone()[0]:
+        return None
+    return snapshot.connection.execute(
+        f"SELECT {SEGMENT_COLUMNS} FROM segment WHERE timeline_id = ? AND (lsn, ordinal) > (?, ?)"  # noqa: S608
+        " AND lsn <= coalesce(?, lsn) ORDER BY lsn, ordinal LIMIT ?",
+        (timeline_id, *after, upto, limit),
+    ).fetchall()
 
 
 def overlapping(snapshot: Snapshot, timeline_id: int, interval: Interval) -> list[Row]:
