@@ -1,0 +1,36 @@
+"""What a person needs to know at 3 a.m.: is it this machine, the network, or the servers?
+
+Asks and looks, writes nothing, and never raises because of what it finds: that is a finding, and
+each that is not good says what to do. `servers` asks the logic tier at each URL, `store` the
+databuffer, `here` looks at this machine; `asking` is one question over HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from condstore.doctor import here, servers, store
+from condstore.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from condstore.config import Settings
+
+__all__ = ["Finding", "examine"]
+
+
+def examine(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[Finding, ...]:
+    """Return what was found, the servers first; takes some seconds a server that is silent."""
+    known = os.environ if environ is None else environ
+    with ThreadPoolExecutor(len(settings.urls) + 1) as pool:
+        buffer = pool.submit(store.look, settings.buffer_url)
+        replicas = tuple(pool.map(servers.look, settings.urls))
+    return (
+        *(finding for replica in replicas for finding in replica.findings),
+        *servers.together(replicas),
+        *store.findings(buffer.result(), replicas),
+        *here.findings(settings, known),
+    )

@@ -1,0 +1,165 @@
+"""The logic tier at each URL: is it there, is it condstore, does it write, are all of one ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from condstore.doctor.asking import Reached, Unreached, ask
+from condstore.doctor.finding import Finding, bad, good, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLOW = 0.5  # seconds for an answer that takes a server a millisecond
+_BEHIND = 100  # entries
+_SKEWED = 5.0  # seconds
+START = "start it with `condstore up`, or point {variable} to where it runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A URL, what was found there, and which ledger it follows (None: it is no replica)."""
+
+    url: str
+    findings: tuple[Finding, ...]
+    ledger: str | None = None
+    lsn: int = 0
+
+
+def look(url: str) -> Replica:
+    """Return what is found at a URL that CONDSTORE_URL names."""
+    asked = ask(url, "/readyz")
+    if isinstance(asked, Unreached):
+        return Replica(url, (unreached(url, asked, "CONDSTORE_URL"),))
+    body = asked.body
+    if "applied_lsn" not in body and not ("ready" in body and "detail" in body):
+        return Replica(url, (_stranger(url, asked),))
+    findings = (*_standing(url, asked), *_on_the_way(url, asked))
+    return Replica(url, findings, body.get("ledger"), int(body.get("applied_lsn") or 0))
+
+
+def together(replicas: tuple[Replica, ...]) -> Iterator[Finding]:
+    """Say whether several URLs are replicas of one tier."""
+    ledgers = {replica.ledger for replica in replicas if replica.ledger}
+    if len(replicas) < 2 or not ledgers:
+        return
+    if len(ledgers) > 1:
+        whose = "; ".join(f"{one.url} has {one.ledger}" for one in replicas if one.ledger)
+        yield bad(
+            "replicas",
+            f"they follow different ledgers: {whose}",
+            "CONDSTORE_URL may list replicas of one logic tier only: remove the others",
+        )
+        return
+    there = [replica.lsn for replica in replicas if replica.ledger]
+    yield good("replicas", f"{len(there)} of {len(replicas)} answer, all of one ledger")
+
+
+def unreached(url: str, failed: Unreached, variable: str) -> Finding:
+    """Say which step towards a URL failed, and what to do about it."""
+    start = START.format(variable=variable)
+    if failed.proxy:
+        return bad(
+            url,
+            f"no answer through the proxy {_public(failed.proxy)} ({failed.why})",
+            _around(url) if _is_here(url) else "ask whose proxy it is, or add the host to NO_PROXY",
+        )
+    do = {
+        "url": f"write {variable} as http://host:port",
+        "name": f"check the host's name in {variable}, and this machine's DNS",
+        "connection": start,
+        "answer": "something listens there but does not speak HTTP, or hangs: look at its log",
+    }
+    said = {"url": "not a URL", "name": "the host's name is not known"}.get(
+        failed.step, "no server answers" if failed.step == "connection" else "no answer"
+    )
+    return bad(url, f"{said} ({failed.why})", do[failed.step])
+
+
+def _stranger(url: str, asked: Reached) -> Finding:
+    if "volume" in asked.body:
+        return bad(
+            url,
+            "that is the databuffer, not the logic tier",
+            "swap: CONDSTORE_URL names the logic tier (port 5000), DB_BURL the databuffer (8080)",
+        )
+    if asked.proxy:
+        said = f"the proxy {_public(asked.proxy)} answered {asked.status}, not a condstore server"
+        return bad(url, said, _around(url))
+    by = f" ({asked.server})" if asked.server else ""
+    return bad(
+        url,
+        f"another service{by} answered {asked.status} to /readyz",
+        START.format(variable="CONDSTORE_URL"),
+    )
+
+
+def _standing(url: str, asked: Reached) -> Iterator[Finding]:
+    """Say how the replica is: ready, writing, caught up."""
+    body = asked.body
+    lsn, head = int(body.get("applied_lsn") or 0), int(body.get("head_lsn") or 0)
+    if not body.get("ready"):
+        why = body.get("detail") or body.get("halted") or f"its view is at LSN {lsn} of {head}"
+        yield bad(
+            url, f"not ready: {why}", "wait until its view has caught up; else look at its log"
+        )
+        return
+    yield good(url, f"logic tier, ready, LSN {lsn}, answered in {1000 * asked.seconds:.0f} ms")
+    if body.get("halted"):
+        yield bad("writes", f"refused: {body['halted']}", "upgrade this replica, its log says more")
+    elif body.get("databuffer") != "reachable":
+        yield bad(
+            "writes",
+            f"refused: {url} cannot reach its databuffer; reads go on",
+            "start the databuffer, or mend DB_BURL of the logic tier; nothing is lost meanwhile",
+        )
+    elif not body.get("writes"):
+        yield bad("writes", f"refused by {url}", "look at its log")
+    elif head - lsn > _BEHIND:
+        said = f"{url} is {head - lsn} ledger entries behind"
+        yield warn(
+            "writes", said, "wait; if it does not shrink, look at the replica's load and log"
+        )
+    else:
+        yield good("writes", "taken: the databuffer is reachable and the view is up to date")
+
+
+def _on_the_way(url: str, asked: Reached) -> Iterator[Finding]:
+    """Say what lies between: a proxy, a slow line, another clock."""
+    if asked.proxy:
+        said = f"{url} is asked through {_public(asked.proxy)}"
+        if _is_here(url):
+            yield warn("proxy", f"{said}, though it is this machine", _around(url))
+        else:
+            yield good("proxy", said)
+    if asked.seconds > SLOW:
+        said = f"{url} took {asked.seconds:.1f} s for what takes it a millisecond"
+        yield warn("latency", said, "look at the network, and at the server's load")
+    if asked.skew is not None and abs(asked.skew) > _SKEWED:
+        way = "ahead of" if asked.skew > 0 else "behind"
+        yield warn(
+            "clock",
+            f"this machine's is {abs(asked.skew):.0f} s {way} the one of {url}",
+            "let NTP set both (`timedatectl`): times in histories and logs do not agree",
+        )
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _around(url: str) -> str:
+    return f"export NO_PROXY={urlsplit(url).hostname},$NO_PROXY"
+
+
+def _public(proxy: str) -> str:
+    """Return a proxy's URL without the user and the password that may be in it.
+
+    >>> _public("http://alice:secret@proxy:3128")
+    'http://proxy:3128'
+    """
+    scheme, _, rest = proxy.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]
