@@ -11,7 +11,7 @@ base=${base%/}
 # A failure has curl's own status (22: the service said no, 7: nobody is there), its body is shown.
 # What is tried again carries the same Idempotency-Key, so that it is done once.
 curl_options=(
-    --silent --show-error --fail-with-body --connect-timeout 5 --max-time 120
+    --silent --show-error --no-progress-meter --fail-with-body --connect-timeout 5 --max-time 120
     --retry 3 --retry-connrefused --header 'Content-Type: application/json'
 )
 

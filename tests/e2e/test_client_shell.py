@@ -62,7 +62,7 @@ def test_a_campaign_from_the_shell(both, segments):
     assert [(kind["payload_type"], kind["payload_iovs"]) for kind in kinds] == [
         ("L1:ST+RAIN", 1), ("strain", 24),
     ]  # fmt: skip
-    frozen = run("train.sh", "-u", 'a "b" \\c', **here, TOKEN="s3cret")
+    frozen = run("train.sh", "-u", 'a "b" \\c', **{"TOKEN": "s3cret"} | here)
     assert json.loads(frozen) == {
         "resp": "FROZEN", "n_f": 25, "bt_wrt": both.get("/stats")["buff_size"],
     }  # fmt: skip
