@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -76,7 +77,7 @@ class Answer:
 class _Base:
     url: str
     proxy: str | None
-    auth: aiohttp.BasicAuth | None
+    headers: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -121,9 +122,8 @@ class Exchange:
                 asked.method,
                 URL(base.url + asked.path, encoded=True),
                 data=body() if callable(body) else body,
-                headers=asked.headers,
+                headers={**asked.headers, **base.headers} if base.headers else asked.headers,
                 proxy=base.proxy,
-                auth=base.auth,
                 allow_redirects=False,
             ) as response:
                 content = await response.read()
@@ -167,4 +167,7 @@ def _base(url: str) -> _Base:
     """Return a base URL with what the environment says about the way to it."""
     proxy = select_proxy(url, get_environ_proxies(url))
     known = get_netrc_auth(url)
-    return _Base(url, proxy, aiohttp.BasicAuth(*known) if known else None)
+    if known is None or URL(url).user is not None:
+        return _Base(url, proxy, _NOTHING)
+    basic = b64encode(":".join(known).encode()).decode()
+    return _Base(url, proxy, {"Authorization": f"Basic {basic}"})

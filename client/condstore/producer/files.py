@@ -47,11 +47,9 @@ class PayloadFile:
     checksum: str | None = None
 
     def __post_init__(self) -> None:
-        if self.until is not None and self.until <= self.since:
-            raise UsageError(
-                f"{self}: its end {self.until.pair()} does not come after its start "
-                f"{self.since.pair()}"
-            )
+        since, until = self.since, self.until
+        if until is not None and until <= since:
+            raise UsageError(f"{self}: its end {until.pair()} does not come after its start")
 
     def __str__(self) -> str:
         source = "bytes" if isinstance(self.source, bytes) else str(self.source)
