@@ -7,13 +7,20 @@ command -v uv >/dev/null || { echo "relock: needs uv (pip install uv)" >&2; exit
 
 compile() {
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-annotate --no-header pyproject.toml "$@"
+        --no-emit-index-url --no-annotate --no-header "$@"
 }
 
-compile --upgrade --extra buffer --extra logic --extra client --extra demo --extra dev -o lock/dev.txt
-for part in buffer logic client; do
-    compile --extra "$part" --constraints lock/dev.txt -o "lock/$part.txt"
+# What one tier needs and nothing else: an image has no use for what the library needs.
+tier() {
+    python3 -c 'import sys, tomllib
+print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' "$1"
+}
+
+compile pyproject.toml --upgrade --extra servers --extra demo --extra dev -o lock/dev.txt
+compile pyproject.toml --constraints lock/dev.txt -o lock/client.txt
+for part in buffer logic; do
+    tier "$part" | compile - --constraints lock/dev.txt -o "lock/$part.txt"
 done
 # Airflow brings much; its environment has it beside the very versions the other tests run with.
-compile --extra buffer --extra logic --extra airflow --extra dev --constraints lock/dev.txt \
+compile pyproject.toml --extra servers --extra airflow --extra dev --constraints lock/dev.txt \
     -o lock/airflow.txt
