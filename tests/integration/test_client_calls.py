@@ -31,7 +31,7 @@ METHODS = {
     "listTypes": "payload_types", "createType": "create_type", "deleteType": "delete_type",
     "createList": "create_list", "showList": "payload_list", "deleteList": "delete_list",
     "storePayload": "put_payload", "missingPayloads": "lacks", "fetchPayload": "open",
-    "describePayload": "put_payload",
+    "describePayload": "put_payload", "listSegments": "segments",
 }  # fmt: skip
 """Which method makes which call of the API."""
 
@@ -259,6 +259,21 @@ def test_the_buffer_is_filled_looked_at_and_flushed(client):
     client.flush_buffer()
     assert client.buffer_files() == ()
     assert client.period("stream").startswith("stream-")
+
+
+def test_the_segments_of_a_stream_are_all_told(both):
+    """Also what a newer one covers, in the order they came; another list has none."""
+    with Client(both.logic.url, policy=QUICK) as client:
+        for body in (b'{"h":[1,2],"t":[5000,0.5]}', b'{"h":[3,4],"t":[5000,0.5]}'):
+            client.stream_segment(Segment("Twice", body, 2))
+        told = client.segments("stream", "Twice")
+        assert told is not None
+        assert [(one.start, one.end) for one in told] == [(Moment(5000), Moment(5001))] * 2
+        assert told[0].lsn < told[1].lsn
+        assert len(list(client.iovs("stream", "Twice"))) == 1
+        client.create_tag("Plain")
+        client.insert_iovs("Plain", [NewIOV("Beam", Moment(1), name="a")])
+        assert client.segments("Plain", "Beam") is None
 
 
 def test_threads_share_a_client(client):
