@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _LEEWAY = 10.0  # seconds a tier gets to stop by itself beyond its SHUTDOWN_GRACE
 _STILL = 10.0  # seconds between two "still waiting" lines
+_NEEDED = ("databuffer", "datastore_logic", "aiofiles", "flask", "gunicorn", "prometheus_client")
 _ANY = {"", "0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
@@ -134,11 +135,19 @@ def _seconds(text: str, variable: str) -> float:
 
 
 def _gunicorn_conf() -> Path:
-    """Return where the logic tier keeps its gunicorn settings (it is found, not imported)."""
+    """Return where the logic tier keeps its gunicorn settings (it is found, not imported).
+
+    The package brings the servers' code along; what they need comes with `condstore[servers]`.
+    """
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TierFailed(
+            f"the servers are not installed here ({', '.join(missing)} is missing): "
+            "pip install 'condstore[servers]'"
+        )
     found = importlib.util.find_spec("datastore_logic")
-    for folder in (found.submodule_search_locations if found else None) or ():
-        return Path(folder) / "gunicorn.conf.py"
-    raise TierFailed("the servers are not installed here: pip install 'condstore[buffer,logic]'")
+    (folder,) = (found.submodule_search_locations if found else None) or ("",)
+    return Path(folder) / "gunicorn.conf.py"
 
 
 @dataclass(slots=True)

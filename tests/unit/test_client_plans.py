@@ -1,5 +1,6 @@
 """How `condstore up` would start the tiers, and what it refuses before it does."""
 
+import importlib.util
 import socket
 import sys
 
@@ -86,3 +87,13 @@ def test_settings_have_defaults_and_refuse_what_is_no_url():
         Settings.from_environ({"CONDSTORE_URL": "localhost"})
     with pytest.raises(UsageError, match="DB_BURL"):
         Settings.from_environ({"DB_BURL": "ftp://x"})
+
+
+def test_up_without_the_servers_says_what_to_install(monkeypatch):
+    """The library alone was installed: one line, not a traceback of a child process."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "flask" else found(name)
+    )
+    with pytest.raises(TierFailed, match=r"flask is missing.*pip install 'condstore\[servers\]'"):
+        plans({})
