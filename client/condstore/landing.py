@@ -1,6 +1,6 @@
 """The one place that writes downloads: beside the target, hashed, named only when right.
 
-`land` does all of it for a file anywhere; `pour` is the part that a cache does under names of its
+`land` does all of it for a file anywhere; `poured` is the part that a cache does under names of its
 own; `spool` is for who wants the verified bytes and no name for them.
 """
 
@@ -10,18 +10,30 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from condstore.errors import DamagedPayload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from condstore.digests import Digest
 
 IN_MEMORY: Final = 8 << 20
 """Bytes of a spooled payload before it goes to a temporary file."""
+
+
+class Writable(Protocol):
+    """What bytes are poured into."""
+
+    def write(self, piece: bytes, /) -> object:
+        """Take all of a piece."""
+        ...
+
+    def flush(self) -> object:
+        """Hold nothing back."""
+        ...
 
 
 def land(
@@ -35,7 +47,7 @@ def land(
     try:
         with os.fdopen(number, "wb") as file:
             try:
-                size = pour(chunks, digest, file, tell)
+                size = _told(poured(chunks, digest, file), tell)
             except DamagedPayload as damaged:
                 raise DamagedPayload(f"{damaged}; {target} was not written") from None
             os.fsync(file.fileno())
@@ -47,25 +59,22 @@ def land(
     return size
 
 
-def pour(
-    chunks: Iterable[bytes],
-    digest: Digest,
-    file: IO[bytes],
-    tell: Callable[[int], object] = bool,
-) -> int:
-    """Write `chunks` into an open file and return their size; raise `DamagedPayload`."""
+def poured(chunks: Iterable[bytes], digest: Digest, file: Writable) -> Iterator[bytes]:
+    """Write each chunk into an open file and pass it on; raise `DamagedPayload` after the last.
+
+    Who drops the iterator before its end has written a part and verified nothing.
+    """
     hasher, size = hashlib.sha256(), 0
     for chunk in chunks:
         file.write(chunk)
         hasher.update(chunk)
         size += len(chunk)
-        tell(len(chunk))
+        yield chunk
     file.flush()
     if hasher.hexdigest() != digest.hex:
         raise DamagedPayload(
             f"{digest.short}: {size} bytes came that hash to {hasher.hexdigest()[:12]}"
         )
-    return size
 
 
 def spool(chunks: Iterable[bytes], digest: Digest) -> BinaryIO:
@@ -75,12 +84,21 @@ def spool(chunks: Iterable[bytes], digest: Digest) -> BinaryIO:
     """
     file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - the caller closes it
     try:
-        pour(chunks, digest, cast("IO[bytes]", file))
+        _told(poured(chunks, digest, file))
         file.seek(0)
     except BaseException:
         file.close()
         raise
     return cast("BinaryIO", file)
+
+
+def _told(chunks: Iterable[bytes], tell: Callable[[int], object] = bool) -> int:
+    """Tell the size of each chunk, and return that of all."""
+    size = 0
+    for chunk in chunks:
+        tell(len(chunk))
+        size += len(chunk)
+    return size
 
 
 def _umask() -> int:

@@ -80,6 +80,28 @@ def test_64_processes_learn_answers_at_once(tmp_path):
     assert source.count("r") <= 150
 
 
+def test_forked_workers_go_on_with_what_they_inherited(tmp_path):
+    """A client that was used before the fork, as data loaders do it, works on both sides."""
+    made = Made({"Beam": [(run, run + 1) for run in range(50)]})
+    digests = made.store(*(content(number, 5000) for number in range(20)))
+    cached = Cached(made, Cache(tmp_path / "cache"))
+
+    def job(number):
+        for run in range(50):
+            moment = Moment(run, number)
+            assert cached.resolve(FROZEN, moment, None) == made.resolve(FROZEN, moment, None)
+            with cached.open(digests[run % 20]) as file:
+                assert file.read() == content(run % 20, 5000)
+
+    cached.resolve(FROZEN, Moment(1), None)
+    cached.open(digests[1]).close()
+    assert crowd(8, job) == [0] * 8
+    job(0)
+    assert (cached.cache.done().damaged, cached.cache.done().uncached) == (0, 0)
+    assert cached.cache.statistics().answers == 50
+    cached.cache.close()
+
+
 def test_a_job_killed_while_it_downloads_leaves_the_cache_sound(tmp_path):
     """Killed after any number of pieces: the next has the payload, whole, and nothing is left."""
     draw, size = seeded(9), 3_000_000
@@ -172,6 +194,8 @@ def test_on_a_full_disk_jobs_go_on_without(small_disk, caplog):
         for run, digest in enumerate(digests):
             with cached.open(digest) as file:
                 assert file.read() == content(run, 150_000)
+            with cached.pieces(digest) as pieces:
+                assert b"".join(pieces) == content(run, 150_000)
             moment = Moment(run)
             assert cached.resolve(FROZEN, moment, None) == made.resolve(FROZEN, moment, None)
     assert len(caplog.records) == 1

@@ -10,7 +10,7 @@ import threading
 import pytest
 from cache_source import Made, content
 
-from condstore.cache import Cache, payloads
+from condstore.cache import Cache, downloads, seals
 from condstore.cache.room import on_disk
 from condstore.digests import Digest
 from condstore.errors import DamagedPayload, NotFound, ServerAway, UsageError
@@ -105,7 +105,7 @@ def empty(file):
 
 
 @pytest.mark.parametrize("damage", [flip, truncate, lengthen, empty])
-@pytest.mark.parametrize("size", [5000, payloads.HASHED + 4097])
+@pytest.mark.parametrize("size", [5000, seals.HASHED + 4097])
 def test_a_damaged_file_is_dropped_and_fetched_again(tmp_path, source, damage, size):
     """Small or large, nobody is given bytes that are not the payload's."""
     cache = Cache(tmp_path / "cache", limit=64 << 20)
@@ -121,11 +121,11 @@ def test_a_damaged_file_is_dropped_and_fetched_again(tmp_path, source, damage, s
 def test_a_large_payload_is_hashed_when_its_seal_is_broken_only(tmp_path, source, monkeypatch):
     """A gigabyte is not read twice by each job that opens it."""
     cache = Cache(tmp_path / "cache", limit=64 << 20)
-    (digest,) = source.store(content(3, payloads.HASHED + 1))
+    (digest,) = source.store(content(3, seals.HASHED + 1))
     opened(cache, source, digest)
     hashed = []
-    real = payloads.hashlib.file_digest
-    monkeypatch.setattr(payloads.hashlib, "file_digest", lambda *a: hashed.append(a) or real(*a))
+    real = seals.hashlib.file_digest
+    monkeypatch.setattr(seals.hashlib, "file_digest", lambda *a: hashed.append(a) or real(*a))
     opened(cache, source, digest)
     assert not hashed
     file_of(cache, digest).touch()
@@ -177,7 +177,7 @@ def test_what_the_store_has_not_is_not_found(cache, source):
 
 def test_the_limit_holds_and_the_least_recently_opened_goes(cache, source, monkeypatch):
     """What is opened again and again stays while others come and go."""
-    monkeypatch.setattr(payloads, "_TOUCH", 0)
+    monkeypatch.setattr(seals, "_TOUCH", 0)
     favourite, *others = source.store(*(content(number, 50_000) for number in range(60)))
     for other in others:
         assert opened(cache, source, favourite)
@@ -210,6 +210,39 @@ def test_what_is_larger_than_half_the_limit_passes_through(cache, source):
     assert source.downloads == 2
 
 
+def test_pieces_are_passed_on_as_they_come(cache, source):
+    """So a progress bar moves; afterwards the payload is here."""
+    source.piece = 1 << 20
+    (digest,) = source.store(content(6, 3 << 20))
+    large = Cache(cache.path, limit=64 << 20)
+    came = []
+    source.tell = lambda: came.append(None)
+    for _ in range(2):
+        with large.payloads.pieces(digest, lambda: source.pieces(digest)) as pieces:
+            assert next(pieces) == content(6, 3 << 20)[: 1 << 20]
+            assert len(came) in (1, 3)
+            assert b"".join(pieces) == content(6, 3 << 20)[1 << 20 :]
+    assert source.downloads == 1
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+def test_pieces_that_nobody_takes_are_not_kept(cache, source, taken):
+    """Half a payload is none, and the next one is not held up."""
+    (digest,) = source.store(content(6, 300_000))
+    with cache.payloads.pieces(digest, lambda: source.pieces(digest)) as pieces:
+        for _ in range(taken):
+            source.tell = _broken
+            with pytest.raises(ServerAway):
+                next(pieces)
+    source.tell = bool
+    assert not list((cache.folder.path / "coming").iterdir())
+    assert opened(cache, source, digest) == content(6, 300_000)
+
+
+def _broken():
+    raise ServerAway("gone")
+
+
 def test_threads_share_one_download(cache, source):
     """Two threads that open the same cold payload ask once."""
     (digest,) = source.store(content(7, 200_000))
@@ -231,14 +264,16 @@ def test_threads_share_one_download(cache, source):
 
 def test_a_stuck_download_is_not_waited_for_for_ever(cache, source, monkeypatch):
     """Whoever holds the lock and does nothing does not hold up the others."""
-    monkeypatch.setattr(payloads, "PATIENCE", 0.1)
+    monkeypatch.setattr(downloads, "PATIENCE", 0.1)
     (digest,) = source.store(content(8, 1000))
     other = Cache(cache.path, limit=LIMIT)
-    with other.payloads._folder.locked("anything", 1):
-        claim = next(other.payloads._claims(digest))
-        assert opened(cache, source, digest) == content(8, 1000)
-        other.payloads._abandon(digest, claim)
+    stuck = other.payloads._inbox.begun(digest)
+    assert opened(cache, source, digest) == content(8, 1000)
     assert cache.done().waited == 1
+    stuck.reader.close()
+    stuck.leave()
+    assert opened(cache, source, digest) == content(8, 1000)
+    assert file_of(cache, digest).exists()
 
 
 # -- a directory that is not as it should be -----------------------------------------------------

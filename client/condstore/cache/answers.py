@@ -47,10 +47,10 @@ _BUSY: Final = 2.0  # seconds, for one who writes into it
 _PAGE: Final = 4096
 _ATTEMPTS: Final = 4  # to make room, an eighth of what is oldest at a time
 _SCHEMA: Final = """
+PRAGMA synchronous = OFF;
 PRAGMA journal_mode = WAL;
 PRAGMA journal_size_limit = 1048576;
 PRAGMA wal_autocheckpoint = 256;
-PRAGMA synchronous = OFF;
 PRAGMA max_page_count = {pages};
 CREATE TABLE IF NOT EXISTS answers (
   id INTEGER PRIMARY KEY, question BLOB NOT NULL,

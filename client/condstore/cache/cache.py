@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condstore.cache.answers import Answers
@@ -15,8 +16,6 @@ from condstore.config import CACHE_BYTES, SMALLEST_CACHE
 from condstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from condstore.cache.counts import Done
     from condstore.config import Settings
 
@@ -30,16 +29,16 @@ class Cache:
     and it may be deleted at any time.
     """
 
-    def __init__(self, path: Path, *, limit: int = CACHE_BYTES) -> None:
+    def __init__(self, path: Path | str, *, limit: int = CACHE_BYTES) -> None:
         if limit < SMALLEST_CACHE:
             raise UsageError(
                 f"a cache of {limit} bytes is too small to be of use: {SMALLEST_CACHE} is the least"
             )
-        self.path = path
+        self.path = Path(path)
         self.limit = limit
         self.counts = Counts()
-        self.folder = Folder(path)
-        troubles = Troubles(path, self.counts)
+        self.folder = Folder(self.path)
+        troubles = Troubles(self.path, self.counts)
         answers = limit // _FOR_ANSWERS
         self._room = Room(self.folder, limit - answers, self.counts)
         self.payloads = Payloads(self.folder, self._room, self.counts, troubles)

@@ -25,6 +25,7 @@ from condstore.moments import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from condstore.cache.cache import Cache
     from condstore.digests import Digest
@@ -39,7 +40,6 @@ PATIENCE: Final = 2.0
 _FOREVER = re.compile(r"[^@]+@[0-9a-f]{64}")
 _PINNED = re.compile(r"[^@]+@(?:[0-9a-f]{64}|[0-9]{1,19})")
 _ALWAYS = Moment(0, 0)
-_CHUNK = 1 << 20
 
 
 class Cached:
@@ -71,9 +71,13 @@ class Cached:
             return self._source.tag(ref)
         question = _question("tag", ref)
         found = self._kept(codec.tag_content, question, _ALWAYS)
-        if found is None:
-            found = self._source.tag(ref)
-            self._keep(question, [Kept(_ALWAYS, None, codec.encoded(found))])
+        if found is not None:
+            return found
+        with self._alone(question, ref, _ALWAYS):
+            found = self._kept(codec.tag_content, question, _ALWAYS)
+            if found is None:
+                found = self._source.tag(ref)
+                self._keep(question, [Kept(_ALWAYS, None, codec.encoded(found))])
         return found
 
     def resolve(self, ref: str, moment: Moment, payload_type: str | None) -> Resolution:
@@ -108,11 +112,9 @@ class Cached:
             found |= zip(lacking, answers, strict=True)
         return tuple(found[moment] for moment in moments)
 
-    @contextlib.contextmanager
-    def pieces(self, digest: Digest) -> Iterator[Iterator[bytes]]:
-        """Give a payload's bytes from the cache's file, which is there by then and verified."""
-        with self.open(digest) as file:
-            yield iter(lambda: file.read(_CHUNK), b"")
+    def pieces(self, digest: Digest) -> AbstractContextManager[Iterator[bytes]]:
+        """Give a payload's bytes, from the cache or as they come; they are in it afterwards."""
+        return self._cache.payloads.pieces(digest, lambda: self._source.pieces(digest))
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open a payload, every byte verified before the first is given."""
