@@ -1,4 +1,4 @@
-"""The logic tier at each URL: is it there, is it condstore, does it write, are all of one ledger."""
+"""The logic tier at each URL: is it there, is it condstore, does it write, which ledger has it."""
 
 from __future__ import annotations
 
