@@ -56,10 +56,14 @@ def _add_reads(routes: Blueprint, tier: Tier) -> None:
 def _add_writes(routes: Blueprint, tier: Tier) -> None:
     @routes.post("/train")
     def train() -> Response:
-        """Freeze what is full enough; what is frozen stays so, and a retried task succeeds."""
+        """Freeze what is full enough; what is frozen stays so, and a retried task succeeds.
+
+        No key is needed for that, and none is heeded: FROZEN is said of the buffer as it is now,
+        not of one that was frozen under this key and cleaned since.
+        """
         sent = wire.json_object()
         user, token = _line(sent, "user", wire.MAX_USER), _line(sent, "token", MAX_MESSAGE)
-        stat = streaming.freeze_when_full(tier, user, token, wire.idempotency_key())
+        stat = streaming.freeze_when_full(tier, user, token, None)
         if stat is None:
             return wire.answer({"resp": "WAITING"})
         return wire.answer({"resp": "FROZEN", "n_f": stat.n_itm, "bt_wrt": stat.buff_size})

@@ -105,6 +105,23 @@ def test_the_channel_and_the_key_are_taken_as_by_stream(both):
     assert late == first, "what was stored before the freeze is stored"
 
 
+def test_a_key_that_froze_once_does_not_say_frozen_for_ever(both):
+    """After a clean and a new filling, FROZEN means that this one is frozen."""
+    for body in (SEGMENT, LATER):
+        asked(both, "/streamdata", body)
+    first = asked(both, "/train", WHO, Idempotency_Key="the task")
+    assert asked(both, "/train", WHO, Idempotency_Key="the task") == first
+    for _ in range(2):
+        asked(both, "/cleanbuf", FLUSH, Idempotency_Key="the clean")
+    assert asked(both, "/train", WHO, Idempotency_Key="the task") == {"resp": "WAITING"}
+    for body in (SEGMENT, LATER, SEGMENT):
+        asked(both, "/streamdata", body)
+    asked(both, "/cleanbuf", FLUSH, Idempotency_Key="the clean")
+    assert both.get("/stats")["n_itm"] == 3, "the same key cleans once"
+    assert asked(both, "/train", WHO, Idempotency_Key="the task")["n_f"] == 3
+    assert both.get("/desc") == {"resp": "FROZEN"}
+
+
 def test_sample_times_are_taken_as_the_shell_client_sends_them(both):
     """As many times as samples: contract A takes them, so this does."""
     sampled = '{"h":[1.0,2.0,3.0],"t":[10.0,10.5,11.0]}'
