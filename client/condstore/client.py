@@ -22,22 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from condstore.cache import Cache
+    from condstore.cache import Cache, Cached
+    from condstore.online import Online
     from condstore.transport import Timeouts
 
 
 class Client(Reading, Writing, Buffering):
     """Talk to the logic tier at `urls`, as patiently as `policy` says.
 
-    Without `urls` the environment says where (CONDSTORE_URL). `cache` keeps payloads, and answers
-    that cannot change, for all jobs of a node. `user` is who acts, for the history.
+    What is not given the environment says: CONDSTORE_URL where the servers are, CONDSTORE_CACHE in
+    which directory payloads, and answers that cannot change, are kept for all jobs of the node
+    (without it in none). `user` is who acts, for the history.
     """
 
     def __init__(
         self,
         urls: str | Sequence[str] | None = None,
         *,
-        cache: Cache | Path | None = None,
+        cache: Cache | Path | str | None = None,
         policy: Policy = HASTY,
         timeouts: Timeouts | None = None,
         user: str | None = None,
@@ -48,11 +50,7 @@ class Client(Reading, Writing, Buffering):
 
         server = Server(_urls(urls), policy, timeouts or Timeouts(), user)
         online = Online(server)
-        cached = None
-        if cache is not None:
-            from condstore.cache import Cache, Cached
-
-            cached = Cached(online, cache if isinstance(cache, Cache) else Cache(cache))
+        cached = _cached(online, cache)
         super().__init__(cached or online, server, cached, policy, server.close)
 
     @classmethod
@@ -83,3 +81,16 @@ def _urls(urls: str | Sequence[str] | None) -> tuple[str, ...]:
         return Settings.from_environ(os.environ).urls
     text = urls if isinstance(urls, str) else ",".join(urls)
     return parse_urls(text or DEFAULT_URL, "urls")
+
+
+def _cached(online: Online, cache: Cache | Path | str | None) -> Cached | None:
+    """Return the source with the cache before it that is asked for, here or by the environment."""
+    if cache is None and not os.environ.get("CONDSTORE_CACHE"):
+        return None
+    from condstore.cache import Cache, Cached
+
+    if cache is None:
+        cache = Cache.of(Settings.from_environ(os.environ))
+    elif not isinstance(cache, Cache):
+        cache = Cache(cache)
+    return None if cache is None else Cached(online, cache)

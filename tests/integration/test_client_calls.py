@@ -348,6 +348,16 @@ def test_the_environment_says_where(both, monkeypatch):
     assert Client().readiness().writes
 
 
+def test_the_environment_names_a_cache(both, client, monkeypatch, tmp_path):
+    """CONDSTORE_CACHE, for a job whose script names none; without it nothing is kept."""
+    digest = client.put_payload(b"kept on the node").digest
+    monkeypatch.setenv("CONDSTORE_CACHE", str(tmp_path / "cache"))
+    with Client(both.logic.url, policy=QUICK) as job:
+        assert job.payload(digest) == b"kept on the node"
+    with Client("http://127.0.0.1:1", policy=QUICK) as alone:
+        assert alone.payload(digest) == b"kept on the node"
+
+
 def test_a_file_that_is_not_there_is_an_error_of_the_system(client):
     """Not one of the server's."""
     with pytest.raises(FileNotFoundError):
