@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from condstore.results import Inserted, PayloadIOV
     from condstore.terminal import Terminal
 
+_AT_ONCE = 8
 _NUMBERED = re.compile(r"iovs\[(\d+)\]\.?")
 
 
@@ -80,17 +82,26 @@ def many(source: Path, payload_type: str | None) -> tuple[Entry, ...]:
 
 def insert(client: Client, tag: str, entries: Sequence[Entry], to: Terminal) -> Inserted:
     """Store the payloads that are files, then insert all in one act."""
-    files = dict.fromkeys(entry.file for entry in entries if entry.file)
-    digests: dict[Path, str] = {}
-    with to.progress("payloads", len(files), "stored") as advance:
-        for file in files:
-            digests[file] = client.put_payload(file).digest
-            advance(1)
+    digests = _stored(client, [entry.file for entry in entries if entry.file], to)
     iovs = [_of_stored(entry, digests.get(entry.file) if entry.file else None) for entry in entries]
     try:
         return client.insert_iovs(tag, iovs)
     except Malformed as error:
         raise _located(error, entries) from error
+
+
+def _stored(client: Client, files: Sequence[Path], to: Terminal) -> dict[Path, str]:
+    """Store the files, some at once, and return their digests."""
+    each = list(dict.fromkeys(files))
+    digests: dict[Path, str] = {}
+    with (
+        to.progress("payloads", len(each), "stored") as advance,
+        ThreadPoolExecutor(_AT_ONCE) as at,
+    ):
+        for file, blob in zip(each, at.map(client.put_payload, each), strict=True):
+            digests[file] = blob.digest
+            advance(1)
+    return digests
 
 
 def _of_stored(entry: Entry, digest: str | None) -> NewIOV:

@@ -42,7 +42,8 @@ def diff(
 
     to = terminal()
     found = client(url).diff(old, new, payload_type, limit=max(limit, _ASKED_FOR))
-    answer(to, found, show.difference(found, to, limit), as_json=as_json)
+    lines = show.difference(found, to, old=old, new=new, most=limit)
+    answer(to, found, lines, as_json=as_json)
     raise typer.Exit(1 if exit_code and found.changes else 0)
 
 

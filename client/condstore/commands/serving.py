@@ -56,7 +56,6 @@ def demo(
     \b
       condstore demo
       condstore demo --serve
-      SERVURL=127.0.0.1:8090 PORT=5090 condstore demo
 
     Starts both servers on var/ as `up` does, streams one second of three detectors, freezes,
     resolves, downloads, verifies, and checks each step. Exit status 0 if every step held. Again

@@ -28,9 +28,13 @@ _TOLD = (
 )
 
 
-def difference(found: Difference, to: Terminal, most: int = _MOST) -> list[str]:
-    """Say which intervals to process again, then what changed, by payload type."""
-    old, new = found.old.tag, found.new.tag
+def difference(
+    found: Difference, to: Terminal, *, old: str, new: str, most: int = _MOST
+) -> list[str]:
+    """Say which intervals to process again, then what changed, by payload type.
+
+    `old` and `new` are the references that were compared.
+    """
     if not found.changes:
         return [to.good(f"{old} and {new} answer the same at every moment")]
     how = style(moment for span in found.reprocess for moment in (span.start, span.end))

@@ -1,0 +1,146 @@
+"""Every example of every help text is run in docs/command.md, with the output that stands there.
+
+The page's console blocks are run from top to bottom against real servers, in one folder. `…` in an
+output stands for anything in a line, a line of it alone for any lines; `# exit status 1` behind a
+command is what it ends with; `^C` is where Ctrl-C is pressed; what a person types stands behind the
+prompt.
+"""
+
+import json
+import re
+import shutil
+
+import command
+import pytest
+import servers
+import typer.main
+
+from condstore import cli, strain
+from condstore.digests import Digest
+
+PAGE = servers.ROOT / "docs" / "command.md"
+BEAM = "sha256:<64 digits>"
+STATUS = re.compile(r"\s+# exit status (\d)$")
+PROMPT = re.compile(r"^type \S+ to go on: (.*)$", re.MULTILINE)
+
+
+def console():
+    """Return (command, expected output) of every console block of the page, in order."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, output = part.replace("\\\n  ", "").partition("\n")
+            found.append((re.sub(r"\s+", " ", line) if "#" not in line else line, output))
+    return found
+
+
+def commands(group=None, words=("condstore",)):
+    """Yield (words, command) for the command, its groups and all their commands."""
+    group = group or typer.main.get_command(cli.app)
+    yield words, group
+    for name, one in getattr(group, "commands", {}).items():
+        yield from commands(one, (*words, name))
+
+
+def examples(help_text):
+    """Return the command lines among the examples of a help text, without what is said of them."""
+    joined = help_text.replace("\\\n", "")
+    lines = re.findall(r"^  (?! )(.*\bcondstore\b.*)$", joined, re.MULTILINE)
+    return [re.sub(r"\s+", " ", re.split(r" {2,}(?=[a-z])", line)[0]) for line in lines]
+
+
+ALL = dict(commands())
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_has_examples_and_each_is_run(words):
+    """A help text is worked examples first, and none is only claimed."""
+    found = examples(ALL[words].help)
+    assert found
+    run = {STATUS.sub("", line) for line, _ in console()}
+    assert not [line for line in found if line not in run]
+
+
+@pytest.mark.parametrize("words", [words for words in ALL if len(words) > 1], ids=" ".join)
+def test_the_page_names_every_command(words):
+    """Nobody has to find a command by chance."""
+    assert f"`{' '.join(words)}" in PAGE.read_text()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Run both servers, and put the files of the examples into a folder."""
+    folder, here = tmp_path_factory.mktemp("tiers"), tmp_path_factory.mktemp("here")
+    with (
+        servers.databuffer(folder) as buffer,
+        servers.logic(buffer.url, folder, workers=1, MAX_SIZE="100000") as logic,
+    ):
+        write_files(here)
+        yield command.Command(logic.url, f"{buffer.url}/", here, NO_COLOR="1")
+
+
+def write_files(here):
+    """Write what the examples name: strain of three detectors, text, a segment, payloads."""
+    shutil.copy(strain.demo_file(), here / "HLV.gwf")
+    shutil.copy(strain.demo_file(), here / "L1.hdf5")
+    (here / "noise.txt").write_text("1000 1.5\n1001 2.5\n1002 3.5\n")
+    (here / "segment.json").write_text('{"h":[1.5,2.5],"t":[2000,0.5]}')
+    (here / "beam.json").write_text('{"x":1}\n')
+    (here / "field.json").write_text('{"b":1.4}\n')
+    (here / "rows.csv").write_text(
+        "payload_type,start,end,name\nBeam,1300,1400,beam-1300\nField,1200:17,,field-7\n"
+    )
+
+
+def pattern(output):
+    """Return the expression for an output: `…` is anything in a line, alone any lines."""
+    lines = [
+        r"(?:.*\n)*?" if line == "…" else r"[^\n]*?".join(map(re.escape, line.split("…"))) + r"\n"
+        for line in output.splitlines()
+    ]
+    return re.compile("".join(lines))
+
+
+def test_every_example_of_the_page_does_what_the_page_says(world):
+    """From top to bottom, each with its output and its exit status."""
+    for line, output in console():
+        run(world, line, output)
+
+
+def run(world, line, output):
+    """Run one command of the page and compare."""
+    found = STATUS.search(line)
+    line = STATUS.sub("", line)
+    status, said = said_by(world, line, output)
+    assert status == int(found[1] if found else 0), (line, status, said)
+    assert "Traceback" not in said
+    expected = output.replace("^C\n", "")
+    assert pattern(expected).fullmatch(said), f"$ {line}\n{said}\n--- expected:\n{expected}"
+    if " --json" in line and "--watch" not in line and status in {0, 1}:
+        json.loads(said)
+
+
+def said_by(world, line, output):
+    """Run a command as the page shows it; return its exit status and what it printed."""
+    asked = PROMPT.search(output)
+    if asked:
+        status, said = world.typed(line, asked[1])
+        said = command.plain(said)
+    elif "^C\n" in output:
+        before = output.partition("^C\n")[0].splitlines()[-1]
+        status, said = world.interrupted(placed(line), pattern(before))
+    else:
+        status, said = world.shell(placed(line))
+    for url, name in ((world.environ["DB_BURL"], "http://localhost:8080/"),
+                      (world.environ["CONDSTORE_URL"], "http://localhost:5000")):  # fmt: skip
+        said = said.replace(url, name)
+    return status, said
+
+
+def placed(line):
+    """Return a command with ports that are free, and the digest that the page leaves out."""
+    if not re.search(r"condstore (up|demo)", line):
+        digest = Digest.of(b'{"x":1}\n')
+        return line.replace("http://localhost:8080/", "$DB_BURL").replace(BEAM, digest)
+    ports = f"SERVURL=127.0.0.1:{servers.free_port()} PORT={servers.free_port()} "
+    return ports + re.sub(r"SERVURL=\S+ PORT=\S+ ", "", line)
