@@ -9,7 +9,7 @@ AIRFLOW := .venv-airflow
 AIRFLOW_STAMP := $(AIRFLOW)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
 
-.PHONY: help setup run demo test test-airflow lint fmt bench bench-conditions docs lock clean distclean
+.PHONY: help setup run demo test test-airflow lint fmt bench bench-conditions bench-client docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: setup ## measure against the machine's own floor; prints the table for do
 
 bench-conditions: setup ## the conditions database under the field's own scenarios, about fifteen minutes
 	@$(BIN)/python -m benchmarks conditions
+
+bench-client: setup ## the library and the command: producer, cache, bundles, start time, about three minutes
+	@$(BIN)/python -m benchmarks client
 
 docs: setup ## check that the documentation says what is there: links, tests it names, variables, tables
 	@$(BIN)/pytest -q tests/unit/test_documentation.py tests/unit/test_configuration.py

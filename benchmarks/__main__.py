@@ -10,7 +10,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import disk, downloads, ledger, machine, resolve, stream, uploads
+from benchmarks import (
+    disk,
+    downloads,
+    ledger,
+    machine,
+    producing,
+    resolve,
+    starting_command,
+    stream,
+    uploads,
+    warm_cache,
+)
 from benchmarks.bench import Bench
 from benchmarks.conditions import scenario
 from benchmarks.load import Generator, Refused
@@ -18,7 +29,7 @@ from benchmarks.report import Table, mebibytes, percent
 from benchmarks.servers import CannotStart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 SCENARIOS: dict[str, Callable[[Bench], list[Table]]] = {
     "disk": disk.run,
@@ -35,9 +46,24 @@ CONDITIONS: dict[str, Callable[[Bench], Iterable[Table]]] = {
         for part in scenario.PARTS
     },
 }
-KNOWN: dict[str, Callable[[Bench], Iterable[Table]]] = {**SCENARIOS, **CONDITIONS}
+PARTS_OF_CLIENT: dict[str, Callable[[Bench], list[Table]]] = {
+    "client-produce": producing.run,
+    "client-cache": warm_cache.run,
+    "client-start": starting_command.run,
+}
+
+
+def client(bench: Bench) -> Iterator[Table]:
+    """Measure the library and the command, one part after the other."""
+    for part in PARTS_OF_CLIENT.values():
+        yield from part(bench)
+
+
+CLIENT: dict[str, Callable[[Bench], Iterable[Table]]] = {"client": client, **PARTS_OF_CLIENT}
+KNOWN: dict[str, Callable[[Bench], Iterable[Table]]] = {**SCENARIOS, **CONDITIONS, **CLIENT}
 _NEEDED = 24 * 2**30
 _NEEDED_QUICK = 6 * 2**30
+_NEEDED_CLIENT = 2 * 2**30
 _QUIET = 0.15
 
 
@@ -46,7 +72,7 @@ def main() -> int:
     options = _options()
     options.folder = options.folder.resolve()
     options.folder.mkdir(parents=True, exist_ok=True)
-    needed = _NEEDED_QUICK if options.quick else _NEEDED
+    needed = _needed(options.names, quick=options.quick)
     if shutil.disk_usage(options.folder).free < needed:
         print(f"benchmarks: {needed // 2**30} GiB of free disk are needed", file=sys.stderr)
         return 1
@@ -81,6 +107,13 @@ def _options() -> argparse.Namespace:
     if unknown := set(options.names) - set(KNOWN):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(KNOWN)}")
     return options
+
+
+def _needed(names: list[str], *, quick: bool) -> int:
+    """Return how many bytes of disk the chosen scenarios take."""
+    if names and not set(names) - set(CLIENT):
+        return _NEEDED_CLIENT
+    return _NEEDED_QUICK if quick else _NEEDED
 
 
 def _show(tables: Iterable[Table], *, markdown: bool) -> None:
