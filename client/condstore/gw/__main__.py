@@ -71,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _produce(job: run.Job) -> None:
     config = Config.from_environ(os.environ)
-    found = run.find(config, job)
+    found = run.find(config, job, _say)
     at = run.begin(config, job, found)
     _say(f"{at.data}: {_progress(at, found)}, to {config.url}")
     try:

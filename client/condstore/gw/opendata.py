@@ -7,6 +7,7 @@ fetched before is not fetched again.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import os
@@ -24,7 +25,7 @@ from condstore.strain import INSTALL
 from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 Foreign: TypeAlias = Any  # gwosc is not typed
@@ -50,11 +51,26 @@ def event(name: str) -> Event:
         return Event(name, Decimal(str(found["gps"])), str(found.get("run") or ""))
 
 
-def fetch(of: Event, detector: str, begin: Decimal, end: Decimal, folder: Path) -> list[Path]:
-    """Return local files that hold the detector's strain over [begin, end)."""
+def fetch(
+    of: Event,
+    detector: str,
+    window: tuple[Decimal, Decimal],
+    folder: Path,
+    tell: Callable[[str], object],
+) -> list[Path]:
+    """Return local files that hold the detector's strain over the half-open window.
+
+    `tell` hears of each file that must be fetched: that may take minutes.
+    """
+    begin, end = window
     urls = _urls(of, detector, math.floor(begin), math.ceil(end))
     folder.mkdir(parents=True, exist_ok=True)
-    return [_fetched(url, folder) for url in urls]
+    paths = {folder / (url.rpartition("/")[2] or "strain"): url for url in urls}
+    for path, url in paths.items():
+        if not path.exists():
+            tell(f"fetching {url}")
+            persist(functools.partial(_download, url, path), HASTY)
+    return list(paths)
 
 
 def covering(urls: Iterable[tuple[str, int, int]], begin: int, end: int) -> list[str]:
@@ -90,13 +106,6 @@ def _urls(of: Event, detector: str, begin: int, end: int) -> list[str]:
             f"choose another DTCID, or INF and SUP nearer to {of.name} at GPS {of.gps}"
         )
     return chosen
-
-
-def _fetched(url: str, folder: Path) -> Path:
-    path = folder / (url.rpartition("/")[2] or "strain")
-    if not path.exists():
-        persist(lambda: _download(url, path), HASTY)
-    return path
 
 
 def _download(url: str, path: Path) -> None:

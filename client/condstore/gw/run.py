@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from condstore.gw.config import Config
+    from condstore.gw.opendata import Event
     from condstore.gw.recording import Block, Recording
 
 FOLDER: Final = "open-data"
@@ -47,31 +48,36 @@ class Job:
     batches: int = MOST_BATCHES
 
 
-def find(config: Config, job: Job) -> Recording:
-    """Return what is to be streamed, cut to the window."""
+def find(config: Config, job: Job, tell: Callable[[str], object]) -> Recording:
+    """Return what is to be streamed, cut to the window; `tell` hears of what may take long."""
     if job.files:
         found = recording.read(job.files, config.detector, job.channel)
         if config.window is None:
             return found
-        gps = _gps_of(config)
+        gps = _gps_of(config, tell)
         return found.cropped(gps + config.window.inf, gps + config.window.sup)
-    return _from_open_data(config, job)
+    return _from_open_data(config, job, tell)
 
 
-def _from_open_data(config: Config, job: Job) -> Recording:
+def _from_open_data(config: Config, job: Job, tell: Callable[[str], object]) -> Recording:
     if not config.event or config.gps is not None or not config.detector or config.window is None:
         raise UsageError(
             "to take open data set GWID (an event's name), DTCID, INF and SUP, for example "
             f"GWID=GW150914 DTCID=L1 INF=-15 SUP=16; or {opendata.INSTEAD}"
         )
-    event = opendata.event(config.event)
-    begin, end = event.gps + config.window.inf, event.gps + config.window.sup
+    event = _event(config, tell)
+    window = (event.gps + config.window.inf, event.gps + config.window.sup)
     folder = job.position.parent / FOLDER
-    paths = opendata.fetch(event, config.detector, begin, end, folder)
-    return recording.read(paths, config.detector, job.channel).cropped(begin, end)
+    paths = opendata.fetch(event, config.detector, window, folder, tell)
+    return recording.read(paths, config.detector, job.channel).cropped(*window)
 
 
-def _gps_of(config: Config) -> Decimal:
+def _event(config: Config, tell: Callable[[str], object]) -> Event:
+    tell(f"asking the open data archive for {config.event}")
+    return opendata.event(config.event)
+
+
+def _gps_of(config: Config, tell: Callable[[str], object]) -> Decimal:
     if config.gps is not None:
         return config.gps
     if not config.event:
@@ -79,7 +85,7 @@ def _gps_of(config: Config) -> Decimal:
             "INF and SUP are seconds around GWID, which is not set; without all three the files "
             "are streamed whole"
         )
-    return opendata.event(config.event).gps
+    return _event(config, tell).gps
 
 
 def begin(config: Config, job: Job, found: Recording) -> Position:
