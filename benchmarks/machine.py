@@ -46,7 +46,9 @@ def work() -> Work:
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     idle = int(fields[3]) + int(fields[4])
     total = sum(map(int, fields[:8]))
+    ended = os.times()  # what children took that have ended
     ours = sum(cpu_seconds(pid) for pid in family(os.getpid()))
+    ours += ended.children_user + ended.children_system
     return Work((total - idle) / _TICK, ours, time.monotonic())
 
 
