@@ -31,11 +31,11 @@ _AT: Final = "(start_major, start_minor) <= (:major, :minor)"
 _SLICE: Final = (
     f"SELECT slice FROM slice WHERE {_AT} ORDER BY start_major DESC, start_minor DESC LIMIT 1"  # noqa: S608
 )
-_STANDING: Final = (
+STANDING: Final = (
     f"SELECT seal, {layout.ROW} FROM iov WHERE slice = ({_SLICE}) AND {_AT}"  # noqa: S608
     " AND (next_major IS NULL OR (next_major, next_minor) > (:major, :minor))"
 )
-_STANDING_OF: Final = f"{_STANDING} AND list = :list"
+_STANDING_OF: Final = f"{STANDING} AND list = :list"
 _OF_SLICES: Final = (
     f"SELECT i.seal, {', '.join(f'i.{name}' for name in layout.ROW.split(', '))}"  # noqa: S608
     " FROM slice s CROSS JOIN iov i ON i.slice = s.slice AND i.list = :list"
@@ -64,7 +64,7 @@ class Rows:
     def standing(self, moment: Moment, lists: Collection[int]) -> list[Row]:
         """Return the last row that starts by `moment`, of each of `lists` (one, or all)."""
         asked: dict[str, Any] = {"major": moment.major, "minor": moment.minor}
-        query = _STANDING
+        query = STANDING
         if len(lists) == 1:
             query, asked["list"] = _STANDING_OF, next(iter(lists))
         rows = self._sealed(query, asked)
