@@ -10,6 +10,7 @@ import pytest
 from cache_source import FROZEN, Made, Noted, content, crowd
 from load import seeded
 from logic_pair import pair
+from servers import ROOT
 
 from condstore.cache import Cache, Cached
 from condstore.client import Client
@@ -300,3 +301,22 @@ def test_a_client_with_a_cache_reads_payloads_from_it(frozen, tmp_path):
     assert (tmp_path / "beam").read_bytes() == content(5, 5400)
     assert cache.done().payload_misses == 1
     cache.close()
+
+
+def test_the_example_of_the_documentation_runs(frozen, tmp_path):
+    """docs/cache.md, with the servers and the tag of this test."""
+    _, both, *_ = frozen
+    text = (ROOT / "docs/cache.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+    here = {"http://conditions:5000": both.logic.url, "/scratch/condstore": str(tmp_path)}
+    for there, what in {
+        **here,
+        "2026-prompt": "walk",
+        "70_000": "60_100",
+        "60_000": "59_900",
+    }.items():
+        assert there in code
+        code = code.replace(there, what)
+    used = []
+    exec(code, {"use": lambda file: used.append(file.read())})  # noqa: S102
+    assert used == [content(5, 5400)] * 200

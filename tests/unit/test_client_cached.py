@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -132,6 +133,33 @@ def test_cached_answers_are_the_uncached_ones(intervals, asked):
                 FROZEN, moments, ()
             )
         cache.close()
+
+
+def test_threads_share_a_source_with_its_cache(cache, source):
+    """Many at once are answered as one would be."""
+    reader, got = Cached(source, cache), []
+    moments = [Moment(run) for run in range(40)]
+
+    def walk():
+        got.append([reader.resolve(FROZEN, moment, None) for moment in moments])
+
+    threads = [threading.Thread(target=walk) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got == 8 * [[Made(RUNS).resolve(FROZEN, moment, None) for moment in moments]]
+    assert source.count("r") == 6
+
+
+def test_an_answer_is_kept_while_an_error_is_handled(cache, source):
+    """Who asks in an `except` block is served as anybody else."""
+    try:
+        {}["nothing"]
+    except KeyError:
+        Cached(source, cache).resolve(FROZEN, Moment(1), None)
+    assert again(cache, source).resolve(FROZEN, Moment(2), None).moment == Moment(2)
+    assert source.count("r") == 1
 
 
 # -- damage --------------------------------------------------------------------------------------

@@ -5,9 +5,12 @@ which a job fails: what the directory cannot do is done without it. What each pa
 
 cache.py      one directory, and how its bytes are shared out
 folder.py     private, reached by descriptors; locks
-payloads.py   files named by digest: verified, downloaded by one for all
+payloads.py   files named by digest, verified when they are opened
+seals.py      what "verified" means
+downloads.py  one downloads for all
 room.py       the limit, kept among processes
 answers.py    what holds at a moment, found by the moment
+base.py       the SQLite file they are in, which may be thrown away
 recent.py     the same in this process's memory
 codec.py      answers as bytes
 cached.py     the `Source` made of all this
