@@ -1,7 +1,11 @@
 """Bundles: what is pulled answers as the server would, and what was not pulled is an error."""
 
+import doctest
+import importlib
 import itertools
+import pkgutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -216,7 +220,7 @@ def test_the_same_again_changes_nothing_and_another_is_refused(many, tmp_path):
     again = bundle.pull(many, "prompt", path, begin=1, end=9)
     assert (first.new, again.new) == (True, False)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    with pytest.raises(UsageError, match=r"another bundle, of prompt@.* for \[1:0, 9:0\)"):
+    with pytest.raises(UsageError, match=r"another bundle: prompt@.* for \[1:0, 9:0\)"):
         bundle.pull(many, many.ref, path)
     assert bundle.pull(many, many.ref, path, force=True).new
     assert bundle.describe(path).whole
@@ -254,3 +258,38 @@ def test_what_is_no_bundle_says_so(tmp_path):
         Bundle(tmp_path)
     with pytest.raises(UsageError, match="no condstore bundle"):
         Bundle(tmp_path / "text")
+
+
+def test_threads_share_a_bundle(many, tmp_path):
+    """They ask for other moments at the same time, and each gets its own answer."""
+    bundle.pull(many, many.ref, tmp_path / "b")
+    found = Bundle(tmp_path / "b")
+
+    def ask(seed):
+        return all(
+            found.resolve("prompt", Moment(run), None) == many.resolve(Moment(run))
+            for run in range(seed, 3000, 97)
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(16)))
+    found.close()
+
+
+def test_where_it_cannot_be_written_it_says_so(many, tmp_path):
+    """No such directory; and a reader who stops in the middle leaves nothing."""
+    with pytest.raises(UsageError, match="there is no directory"):
+        bundle.pull(many, many.ref, tmp_path / "none" / "b")
+
+    def stop(_progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bundle.pull(many, many.ref, tmp_path / "b", tell=stop)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("module", [found.name for found in pkgutil.iter_modules(bundle.__path__)])
+def test_examples_hold(module):
+    """Every `>>>` line in the package answers as it says."""
+    assert doctest.testmod(importlib.import_module(f"condstore.bundle.{module}"))[0] == 0

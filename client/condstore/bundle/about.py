@@ -52,6 +52,16 @@ class About:
         """From when to when, for people."""
         return f"[{self.begin.pair()}, {'open' if self.end is None else self.end.pair()})"
 
+    def __str__(self) -> str:
+        """What it is of, for people."""
+        types = "all types" if len(self.pulled) == len(self.content.payload_lists) else ", ".join(
+            self.pulled
+        )  # fmt: skip
+        return (
+            f"{self.reference} for {self.range}, {types}, payloads {self.payloads}, "
+            f"proof {self.proof}"
+        )
+
     def proven(self, proof: str) -> About:
         """Return the same with another proof."""
         return replace(self, proof=proof)

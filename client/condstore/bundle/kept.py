@@ -119,8 +119,8 @@ def refuse_another(path: Path, about: About) -> None:
         there = told.read(connection)
     if there not in {about, about.proven(PROVEN)}:
         raise UsageError(
-            f"{path} is another bundle, of {there.reference} for {there.range}: "
-            "choose another name, or replace it (--force, force=True)"
+            f"{path} is another bundle: {there}; choose another name, or replace it "
+            "(--force, force=True)"
         )
 
 

@@ -50,6 +50,7 @@ class Bundle:
             if held.payload_type in self.about.pulled
         }
         self._numbers = {kind: number for number, kind in self._types.items()}
+        self._last: dict[str | None, Resolution] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -70,8 +71,13 @@ class Bundle:
         """Return what holds at a moment, of the types that were pulled."""
         self._known(ref)
         self.about.cover(moment)
+        last = self._last.get(payload_type)
+        if last is not None and last.holds_at(moment):
+            return replace(last, moment=moment)
         lists = self._types if payload_type is None else (self._number(payload_type),)
-        return self._resolution(moment, self._rows.standing(moment, lists) if lists else [])
+        found = self._resolution(moment, self._rows.standing(moment, lists) if lists else [])
+        self._last[payload_type] = found
+        return found
 
     def resolve_many(
         self, ref: str, moments: Sequence[Moment], payload_types: Sequence[str]

@@ -53,6 +53,10 @@ class Rows:
         self._small = small
         self._open()
 
+    def __del__(self) -> None:
+        if "connection" in self.__dict__:
+            self.close()
+
     def _open(self) -> None:
         self.connection = open_bundle(self.path, small=self._small)
         self._pid, self._lock = os.getpid(), Lock()
@@ -101,6 +105,7 @@ class Rows:
     def query(self, query: str, asked: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[Row]:
         """Return all rows of a query."""
         if self._pid != os.getpid():
+            self.close()  # it has no locks that this could take from the parent
             self._open()
         with reading(self.path), self._lock:
             return self.connection.execute(query, asked).fetchall()

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from condstore.bundle import about as told
 from condstore.bundle import format as layout
 from condstore.bundle.slices import slices
+from condstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,7 +118,13 @@ def unnamed(path: Path) -> Iterator[Path]:
     """Give a new file beside `path`, which becomes `path` when all went well, else is gone.
 
     What pulls that were killed left behind is cleared away first.
+
+    Raises:
+        OSError: it could not be written.
+        UsageError: there is no such directory.
     """
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no directory {path.parent} to write {path.name} into")
     _sweep(path)
     number, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     part = Path(name)
@@ -128,6 +135,8 @@ def unnamed(path: Path) -> Iterator[Path]:
         part.chmod(0o666 & ~_umask())
         part.replace(path)
         _sync(path.parent)
+    except sqlite3.Error as error:
+        raise OSError(f"{path} could not be written: {error}") from error
     finally:
         os.close(number)
         part.unlink(missing_ok=True)
