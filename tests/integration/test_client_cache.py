@@ -303,6 +303,22 @@ def test_a_client_with_a_cache_reads_payloads_from_it(frozen, tmp_path):
     cache.close()
 
 
+def test_a_start_up_storm_is_one_request_a_node(frozen, tmp_path):
+    """32 jobs begin at once, with nothing in the cache, in the same run."""
+    _, both, tag, boundaries = frozen
+    notes = tmp_path / "asked"
+
+    def job(_):
+        source = Noted(Client(both.logic.url)._source, notes)
+        cached = Cached(source, Cache(tmp_path / "cache"))
+        beam = cached.resolve(tag, Moment(max(boundaries)), None).payload("Beam")
+        with cached.open(Digest.parse(beam.digest)) as file:
+            assert file.read() == content(5, 5400)
+
+    assert crowd(32, job) == [0] * 32
+    assert sorted(notes.read_text()) == ["P", "r"]
+
+
 def test_the_example_of_the_documentation_runs(frozen, tmp_path):
     """docs/cache.md, with the servers and the tag of this test."""
     _, both, *_ = frozen
