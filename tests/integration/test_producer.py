@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from load import ask
+from load import ask, seeded
 from logic_pair import pair
 from servers import eventually
 
@@ -26,7 +26,7 @@ from condstore.errors import (
     ServerAway,
     UnreadableFile,
 )
-from condstore.producer import PayloadFile, Producer
+from condstore.producer import PayloadFile, Producer, putting
 from condstore.retry import Policy
 from condstore.segments import Segment
 
@@ -319,6 +319,47 @@ async def test_run_after_run_the_open_iov_is_closed_by_the_next(tiers, tag):
     with pytest.raises(Conflict):
         await producer.put_one(tag, b"late", "Beam", 103)
     assert iovs(tiers, tag, "Beam") == standing
+
+
+def resolved(tiers, tag, kind, moments):
+    """Return the digest that each moment resolves to."""
+    asked = json.dumps({"moments": [[major, 0] for major in moments], "types": [kind]})
+    told = tiers.post(f"/api/v1/global-tags/{tag}/resolve", asked).json()["resolutions"]
+    return [[payload["digest"] for payload in one["payloads"]] for one in told]
+
+
+async def test_skipping_the_identical_changes_no_answer(tiers, tag):
+    """Random puts, run after run, into two tags, one with all IOVs: every moment is the same."""
+    draw, producer = seeded(7), Producer(tiers.logic.url)
+    assert tiers.post("/api/v1/global-tags", json.dumps({"name": f"{tag}-all"})).status == 201
+    skipped = 0
+    for run in range(0, 240, 6):
+        starts = draw.sample(range(run, run + 6), draw.randint(1, 5))
+        ends = [
+            min(start + draw.randint(1, 3), run + 6) if draw.random() < 0.2 else None
+            for start in starts
+        ]
+        files = [
+            PayloadFile(draw.choice([b"a", b"b"]), "Beam", start, end)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        skipped += (await producer.put(tag, files)).identical
+        await producer.put(f"{tag}-all", files, on_identical="insert")
+        moments = range(260)
+        assert resolved(tiers, tag, "Beam", moments) == resolved(
+            tiers, f"{tag}-all", "Beam", moments
+        )
+    assert skipped > 20
+
+
+async def test_two_producers_at_the_same_files_make_each_iov_once(tiers, tag, monkeypatch):
+    """Two rounds of cron that overlap, on a list longer than one insert takes."""
+    monkeypatch.setattr(putting, "WINDOW", 70)
+    files = [PayloadFile(b"run %d" % (run // 2), "Beam", run) for run in range(300)]
+    reports = await asyncio.gather(*(Producer(tiers.logic.url).put(tag, files) for _ in range(2)))
+    assert [report.files for report in reports] == [300, 300]
+    page = tiers.get(f"/api/v1/global-tags/{tag}/payload-lists/Beam/iovs")["iovs"]
+    assert [row["start"][0] for row in page] == list(range(0, 300, 2))
 
 
 async def test_the_identical_may_be_inserted_or_refused_instead(tiers, tag):

@@ -9,7 +9,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from condstore.errors import Frozen, NotFound, ServerAway, UnexpectedAnswer, UsageError
+from condstore.errors import (
+    Frozen,
+    NotFound,
+    ServerAway,
+    UnexpectedAnswer,
+    UnreadableFile,
+    UsageError,
+)
 from condstore.producer import PayloadFile, Producer, crowd, read_list
 from condstore.producer.journal import Journal
 from condstore.retry import Policy
@@ -154,6 +161,12 @@ def test_a_damaged_line_is_named(tmp_path):
         keep(tmp_path / "j", "two")
 
 
+def test_a_journal_that_cannot_be_written_is_named(tmp_path):
+    """A folder that is not there."""
+    with pytest.raises(UsageError, match="nowhere/j: No such file or directory"):
+        keep(tmp_path / "nowhere" / "j")
+
+
 def test_one_producer_at_a_time_has_a_journal(tmp_path):
     """The second is told, instead of mixing its lines in."""
     with (
@@ -175,6 +188,9 @@ def test_a_file_is_another_one_once_it_was_written_again(tmp_path):
     assert file.mark() == first != PayloadFile(path, "Beam", 2).mark()
     path.write_bytes(b"another")
     assert file.mark() != first
+    path.unlink()
+    with pytest.raises(UnreadableFile, match="beam: No such file"):
+        file.mark()
     assert PayloadFile(b"x", "Beam", 1).mark() == PayloadFile(b"x", "Beam", (1, 0)).mark()
 
 
@@ -286,6 +302,13 @@ async def test_the_replica_that_answers_is_asked_first(taking):
     server, url = taking
     report = await Producer((nobody(), url), in_flight=1, policy=QUICK).stream(some(20))
     assert (report.segments, report.lsn, len(server.requests)) == (20, 5, 20)
+
+
+async def test_when_no_replica_answers_the_error_says_how_many_were_asked():
+    """And what the last one said, with what to do about it."""
+    producer = Producer((nobody(), nobody()), policy=QUICK)
+    with pytest.raises(ServerAway, match=r"2 were asked.*Connection refused.*CONDSTORE_URL"):
+        await producer.stream(some(1))
 
 
 async def test_not_now_is_waited_for_and_no_is_final(taking):

@@ -101,14 +101,18 @@ class Exchange:
 
     async def _once(self, asked: Asked) -> Answer:
         """Ask each replica once, the one that answered last first."""
-        away: ServerAway | None = None
-        for base in tuple(self._bases):
-            try:
+        bases = tuple(self._bases)
+        for base in bases[:-1]:
+            with contextlib.suppress(ServerAway):
                 return await self._ask(base, asked)
-            except ServerAway as error:
-                away = error
-                self._put_last(base)
-        raise away or ServerAway.nobody_at((), "no URL")
+            self._put_last(base)
+        try:
+            return await self._ask(bases[-1], asked)
+        except ServerAway as away:
+            if len(bases) == 1:
+                raise
+            words = f"no replica takes it ({len(bases)} were asked), the last one: {away}"
+            raise ServerAway(words, retry_after=away.retry_after) from away
 
     def _put_last(self, base: _Base) -> None:
         """Ask the others first, next time; another request may have done it meanwhile."""

@@ -17,6 +17,7 @@ from condstore.errors import DamagedPayload, UnreadableFile, UsageError
 from condstore.moments import Moment, When
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
     from typing import IO
@@ -73,7 +74,7 @@ class PayloadFile:
         if isinstance(self.source, bytes):
             content = Digest.of(self.source).hex
         else:
-            found = self.source.stat()
+            found = _stat(self.source)
             content = f"{self.source.absolute()}\n{found.st_size}\n{found.st_mtime_ns}"
         place = (self.payload_type, self.since, self.until, self.name, self.checksum)
         return hashlib.sha256(f"{place}\n{content}".encode()).hexdigest()
@@ -176,8 +177,19 @@ class _Reading:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[_Reading]:
+    with _readable(path), contextlib.closing(_Reading(path)) as reading:
+        yield reading
+
+
+def _stat(path: Path) -> os.stat_result:
+    with _readable(path):
+        return path.stat()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Let what the system says of a file come out as our own error."""
     try:
-        with contextlib.closing(_Reading(path)) as reading:
-            yield reading
+        yield
     except OSError as error:
         raise UnreadableFile(f"{path}: {error.strerror or error}") from error

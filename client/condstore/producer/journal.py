@@ -41,7 +41,10 @@ class Journal:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            self._file = self._opened(self._path)
+            try:
+                self._file = self._opened(self._path)
+            except OSError as error:
+                raise UsageError(f"{self._path}: {error.strerror or error}") from error
         return self
 
     def __exit__(

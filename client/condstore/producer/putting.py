@@ -7,6 +7,7 @@ not sent again.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from condstore.producer.placing import place
 from condstore.producer.uploads import upload_lacking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence
 
     from condstore.producer.exchange import Exchange
     from condstore.producer.files import Measured, PayloadFile
@@ -47,18 +48,19 @@ async def put_all(
     how: How,
 ) -> None:
     """Put every file; `tally` counts those that stand in the tag."""
-    async for window in _windows(files, journal, tally):
-        batch = await _measured([file for file, _ in window])
-        tally.sent(await upload_lacking(exchange, batch, how.tell_bytes))
-        placed = await place(exchange, tally.tag, batch, how.on_identical, how.user)
-        for _, mark in window:
-            journal.note(mark, placed.lsn)
-        tally.stand(batch, placed)
+    async with contextlib.aclosing(_windows(files, journal, tally)) as windows:
+        async for window in windows:
+            batch = await _measured([file for file, _ in window])
+            tally.sent(await upload_lacking(exchange, batch, how.tell_bytes))
+            placed = await place(exchange, tally.tag, batch, how.on_identical, how.user)
+            for _, mark in window:
+                journal.note(mark, placed.lsn)
+            tally.stand(batch, placed)
 
 
 async def _windows(
     files: Iterable[PayloadFile] | AsyncIterable[PayloadFile], journal: Journal, tally: PutDown
-) -> AsyncIterator[list[tuple[PayloadFile, str]]]:
+) -> AsyncGenerator[list[tuple[PayloadFile, str]], None]:
     """Yield the files that are still to be put, with their marks, so many at a time."""
     window: list[tuple[PayloadFile, str]] = []
     async for file in drawn(files):
