@@ -89,8 +89,7 @@ def _cached(online: Online, cache: Cache | Path | str | None) -> Cached | None:
         return None
     from condstore.cache import Cache, Cached
 
-    if cache is None:
-        cache = Cache.of(Settings.from_environ(os.environ))
-    elif not isinstance(cache, Cache):
-        cache = Cache(cache)
+    if not isinstance(cache, Cache):
+        known = Settings.from_environ(os.environ)
+        cache = Cache(cache, limit=known.cache_bytes) if cache else Cache.of(known)
     return None if cache is None else Cached(online, cache)

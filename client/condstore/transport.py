@@ -1,7 +1,8 @@
 """One HTTP exchange with whichever replica answers; every failure comes out as our own error.
 
 Knows URLs, time-outs, connections, `X-Min-LSN` and nothing of tags. Constructing opens no socket;
-each thread has its own connections. Proxies come from the environment as requests reads them.
+each thread and each forked process has its own connections. Proxies come from the environment as
+requests reads them.
 """
 
 from __future__ import annotations
@@ -127,8 +128,9 @@ class Transport:
             session.close()
 
     def _session(self) -> requests.Session:
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+        """Return this thread's session; a forked process begins its own, on sockets of its own."""
+        if getattr(self._local, "process", None) != os.getpid():
+            self._local.process, self._local.session = os.getpid(), requests.Session()
             self._sessions.add(self._local.session)
         session: requests.Session = self._local.session
         return session

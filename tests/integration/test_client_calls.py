@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import inspect
 import json
+import multiprocessing
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -287,6 +288,26 @@ def test_threads_share_a_client(client):
 
     with ThreadPoolExecutor(32) as pool:
         assert list(pool.map(one, range(64))) == [f"n{number}" for number in range(64)]
+
+
+def test_a_forked_process_asks_on_its_own(client):
+    """Parent and children go on with one client, each answer going to who asked."""
+    for number in range(4):
+        client.create_tag(f"Forked{number}")
+
+    def ask(number):
+        for _ in range(50):
+            assert client.tag(f"Forked{number}").tag.name == f"Forked{number}"
+
+    children = [
+        multiprocessing.get_context("fork").Process(target=ask, args=(n,)) for n in range(3)
+    ]
+    for child in children:
+        child.start()
+    ask(3)
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0]
 
 
 def test_names_never_leave_their_place_in_a_path(client):
