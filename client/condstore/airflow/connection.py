@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from condstore.client import Client
 from condstore.config import parse_urls
 from condstore.errors import UsageError
+from condstore.producer import Producer
 from condstore.retry import HASTY
 from condstore.server import Server
 from condstore.transport import Timeouts
@@ -64,7 +65,11 @@ class Store:
 
     def client(self, policy: Policy = HASTY, timeouts: Timeouts | None = None) -> Client:
         """Return a client; it opens no socket yet."""
-        return Client(self.urls, policy=policy, timeouts=timeouts, user=self.user)
+        return Client(self.urls, cache=self.cache, policy=policy, timeouts=timeouts, user=self.user)
+
+    def producer(self, in_flight: int, period: str = "") -> Producer:
+        """Return what streams and puts; it opens no socket yet."""
+        return Producer(self.urls, in_flight=in_flight, period=period, user=self.user)
 
     def server(self, policy: Policy = HASTY, timeouts: Timeouts | None = None) -> Server:
         """Return the servers themselves, for calls that are not the library's own."""

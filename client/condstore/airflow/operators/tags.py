@@ -1,51 +1,25 @@
-"""Operators: one act on the store each, and one that may be done again.
-
-A task that is tried again after it succeeded succeeds again, with the same result: frozen stays
-frozen, what stands in a tag is not inserted twice, what was streamed is not streamed twice.
-"""
+"""Operators on tags: freeze, unfreeze, clone."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import AssetAlias, BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import AssetAlias
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from condstore.airflow import assets
-from condstore.airflow.failures import told
-from condstore.airflow.hook import DEFAULT_CONN_ID, Arguments, CondstoreHook
-from condstore.errors import Conflict, UsageError
-from condstore.moments import Moment
-from condstore.results import NewIOV
+from condstore.airflow.findings import in_words
+from condstore.airflow.operators.base import CondstoreOperator
+from condstore.errors import Conflict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
     from condstore.airflow.connection import Store
+    from condstore.airflow.hook import Arguments
     from condstore.results import Json
-
-
-class CondstoreOperator(BaseOperator):
-    """Act on the store that a connection names."""
-
-    template_fields: Sequence[str] = ("condstore_conn_id",)
-    ui_color = "#dcebe5"
-
-    def __init__(self, *, condstore_conn_id: str = DEFAULT_CONN_ID, **kwargs: Arguments) -> None:
-        super().__init__(**kwargs)
-        self.condstore_conn_id = condstore_conn_id
-
-    def execute(self, context: Context) -> Json:
-        """Act; fail for good where trying again would not help."""
-        with told():
-            return self.act(CondstoreHook(self.condstore_conn_id).store(), context)
-
-    @abstractmethod
-    def act(self, store: Store, context: Context) -> Json:
-        """Do it, and return what other tasks may want to know."""
 
 
 class FreezeTagOperator(CondstoreOperator):
@@ -81,13 +55,15 @@ class FreezeTagOperator(CondstoreOperator):
 
     def act(self, store: Store, context: Context) -> str:
         """Freeze it; a frozen tag answers the same again."""
-        frozen = store.client().freeze_tag(
-            self.tag,
-            reason=self.reason,
-            strict=self.strict,
-            template=self.template,
-            read_bytes=self.read_bytes,
-        )
+        client = store.client()
+        look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
+        try:
+            frozen = client.freeze_tag(self.tag, reason=self.reason, strict=self.strict, **look)
+        except Conflict as conflict:
+            if conflict.code != "preflight_failed":
+                raise
+            found = in_words(client.check(self.tag, **look))
+            raise AirflowException(f"{self.tag} is not frozen: {found}") from conflict
         self.log.info("%s is frozen: %s", frozen.tag, frozen.reference)
         assets.publish(frozen, store, context)
         return frozen.reference
@@ -142,46 +118,3 @@ class CloneTagOperator(CondstoreOperator):
                 ) from conflict
         self.log.info("%s has the content of %s already", self.name, self.source)
         return self.name
-
-
-class InsertIOVOperator(CondstoreOperator):
-    """Insert payload IOVs into a tag, all or none; return how many came to stand there.
-
-    Each of `iovs` is a `NewIOV` or a mapping: `payload_type`, `start`, and what is known of `end`,
-    `name`, `digest`, `checksum`, `size`, `revision`. Moments are written `1200`, `"1200:17"`,
-    `"968654552.25"` or `[1200, 17]`. Without an end an IOV stops at the next start of its type.
-    """
-
-    template_fields: Sequence[str] = (*CondstoreOperator.template_fields, "tag", "iovs")
-
-    def __init__(
-        self, *, tag: str, iovs: Iterable[NewIOV | Mapping[str, Json]], **kwargs: Arguments
-    ) -> None:
-        super().__init__(**kwargs)
-        self.tag = tag
-        self.iovs = iovs
-
-    def act(self, store: Store, context: Context) -> dict[str, Json]:
-        """Insert them; those that stand there as they are written are not inserted again."""
-        done = store.client().insert_iovs(self.tag, [new_iov(row) for row in self.iovs])
-        self.log.info("%s: %d payload IOVs inserted, LSN %d", done.tag, done.inserted, done.lsn)
-        return {"tag": done.tag, "inserted": done.inserted, "lsn": done.lsn}
-
-
-def new_iov(row: NewIOV | Mapping[str, Json]) -> NewIOV:
-    """Return a payload IOV as a DAG writes it; raise `UsageError` naming what is not understood.
-
-    >>> new_iov({"payload_type": "Beam", "start": [100, 0], "name": "beam-100"}).start
-    Moment(major=100, minor=0)
-    """
-    if isinstance(row, NewIOV):
-        return row
-    try:
-        start, end = row["start"], row.get("end")
-        moments = {"start": Moment.of(start), "end": None if end is None else Moment.of(end)}
-        return NewIOV(**{**row, **moments})
-    except (TypeError, KeyError, AttributeError) as error:
-        raise UsageError(
-            f"{row!r} is no payload IOV ({error}): write payload_type, start and, where known, "
-            "end, name, digest, checksum, size, revision"
-        ) from error

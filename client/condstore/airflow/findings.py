@@ -1,0 +1,31 @@
+"""What speaks against freezing a tag, in one line of a task's log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from condstore.results import Report, TypeReport
+
+_SHOWN: Final = 3
+
+
+def in_words(report: Report) -> str:
+    """Return what a strict freeze refuses the tag for: type, how many, where the first are."""
+    found = [f"nothing of {name}" for name in report.missing_types]
+    for one in report.payload_types:
+        found += _of_type(one)
+    return "; ".join(found) or "nothing speaks against freezing it"
+
+
+def _of_type(one: TypeReport) -> Iterator[str]:
+    for what, tally in (
+        ("gaps", one.gaps),
+        ("payloads not in the store", one.missing_payloads),
+        ("payloads of another size or content", one.wrong_payloads),
+    ):
+        if tally.count:
+            where = ", ".join(place.start.pair() for place in tally.first[:_SHOWN])
+            yield f"{one.payload_type}: {tally.count} {what} at {where}"
