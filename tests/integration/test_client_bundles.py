@@ -140,6 +140,22 @@ def test_a_streamed_tag_answers_offline_as_it_does_online(both, client, tmp_path
         compare(client, Client.offline(path), ref, [Moment(0), *moments])
 
 
+def test_a_part_is_cut_out_of_a_bundle_without_a_server(client, tmp_path):
+    """What a site pulled whole serves smaller ones; payloads lie in a directory that both share."""
+    ref = lived(client, "cut", 9)
+    client.pull(ref, tmp_path / "whole", payloads=tmp_path / "blobs")
+    whole = Client.offline(tmp_path / "whole", payloads=tmp_path / "blobs")
+    cut = bundle.pull(
+        whole, ref, tmp_path / "part", begin=20, end=60, payload_types=["Beam"], prove=True
+    )
+    assert (cut.proof, cut.new) == ("fingerprint", True)
+    part = Client.offline(tmp_path / "part")
+    assert part.resolve(ref, 30) == client.resolve(ref, 30, "Beam")
+    for row in part.iovs(ref, "Beam", 20, 60):
+        if row.digest is not None:
+            assert part.payload(row) == whole.payload(row) == client.payload(row)
+
+
 ISOLATED = """
 import sys
 sys.path[:0] = [sys.argv[1]]

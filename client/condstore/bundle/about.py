@@ -117,7 +117,7 @@ def read(connection: sqlite3.Connection) -> About:
     )
     end = json.loads(told["end"])
     return About(
-        content=TagContent(Tag(**json.loads(told["tag"])), lists),
+        content=TagContent(Tag.read(json.loads(told["tag"])), lists),
         lsn=int(told["lsn"]),
         begin=Moment(*json.loads(told["begin"])),
         end=None if end is None else Moment(*end),

@@ -116,7 +116,7 @@ def _check_beginning(path: Path, connection: sqlite3.Connection) -> None:
             f"{path} is a bundle of version {version}, this condstore reads version "
             f"{layout.VERSION}; use the condstore that wrote it, or pull it again"
         )
-    schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
+    schema = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid"
     if tuple(sql for (sql,) in connection.execute(schema)) != layout.SCHEMA:
         raise damaged(path, "its tables are not a bundle's")
     told = connection.execute("SELECT value FROM about WHERE name = 'catalogue_sha256'").fetchone()
