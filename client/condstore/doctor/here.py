@@ -42,8 +42,8 @@ def findings(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding
 def _cache(settings: Settings) -> Iterator[Finding]:
     path = settings.cache
     if path is None:
-        do = "export CONDSTORE_CACHE=<directory>: jobs then ask and download once a node"
-        yield good("cache", "none: every job asks the servers for everything", do)
+        do = "export CONDSTORE_CACHE=<directory>: a node downloads once"
+        yield good("cache", "none: jobs ask the servers for everything", do)
         return
     there = next(one for one in (path, *path.absolute().parents) if one.exists())
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
@@ -100,10 +100,10 @@ def _python() -> Finding:
 
 def _packages() -> Finding:
     found = {name: _version(name) for name in ("condstore", *_PACKAGES)}
-    said = ", ".join(f"{name} {version or 'is missing'}" for name, version in found.items())
-    if not all(found.values()):
-        return bad("packages", said, "pip install 'condstore[client]'")
-    return good("packages", said)
+    missing = [name for name, version in found.items() if version is None]
+    if missing:
+        return bad("packages", f"missing: {', '.join(missing)}", "pip install condstore")
+    return good("packages", ", ".join(f"{name} {version}" for name, version in found.items()))
 
 
 def _version(package: str) -> str | None:
@@ -114,7 +114,8 @@ def _version(package: str) -> str | None:
 
 
 def _terminal(environ: Mapping[str, str]) -> Finding:
-    encoding = sys.stdout.encoding or "ascii"
+    # `sys.stdout` may be a moving line's, for the time of the examination
+    encoding = (sys.__stdout__ and sys.__stdout__.encoding) or "ascii"
     colour = "no colour" if environ.get("NO_COLOR") else "colour"
     columns = shutil.get_terminal_size().columns
     said = f"{environ.get('TERM') or 'no TERM'}, {columns} columns, {encoding}, {colour}"

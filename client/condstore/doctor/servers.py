@@ -12,6 +12,7 @@ from condstore.doctor.finding import Finding, bad, good, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TIER = "logic tier"
 SLOW = 0.5  # seconds for an answer that takes a server a millisecond
 _BEHIND = 100  # entries
 _SKEWED = 5.0  # seconds
@@ -32,7 +33,7 @@ def look(url: str) -> Replica:
     """Return what is found at a URL that CONDSTORE_URL names."""
     asked = ask(url, "/readyz")
     if isinstance(asked, Unreached):
-        return Replica(url, (unreached(url, asked, "CONDSTORE_URL"),))
+        return Replica(url, (unreached(TIER, url, asked, "CONDSTORE_URL"),))
     body = asked.body
     if "applied_lsn" not in body and not ("ready" in body and "detail" in body):
         return Replica(url, (_stranger(url, asked),))
@@ -57,13 +58,13 @@ def together(replicas: tuple[Replica, ...]) -> Iterator[Finding]:
     yield good("replicas", f"{len(there)} of {len(replicas)} answer, all of one ledger")
 
 
-def unreached(url: str, failed: Unreached, variable: str) -> Finding:
+def unreached(what: str, url: str, failed: Unreached, variable: str) -> Finding:
     """Say which step towards a URL failed, and what to do about it."""
     start = START.format(variable=variable)
     if failed.proxy:
         return bad(
-            url,
-            f"no answer through the proxy {_public(failed.proxy)} ({failed.why})",
+            what,
+            f"{url} does not answer through the proxy {_public(failed.proxy)} ({failed.why})",
             _around(url) if _is_here(url) else "ask whose proxy it is, or add the host to NO_PROXY",
         )
     do = {
@@ -72,26 +73,29 @@ def unreached(url: str, failed: Unreached, variable: str) -> Finding:
         "connection": start,
         "answer": "something listens there but does not speak HTTP, or hangs: look at its log",
     }
-    said = {"url": "not a URL", "name": "the host's name is not known"}.get(
-        failed.step, "no server answers" if failed.step == "connection" else "no answer"
-    )
-    return bad(url, f"{said} ({failed.why})", do[failed.step])
+    said = {
+        "url": f"{url} is no URL",
+        "name": f"nobody knows the host of {url}",
+        "connection": f"no server answers at {url}",
+        "answer": f"what listens at {url} gives no answer",
+    }
+    return bad(what, f"{said[failed.step]} ({failed.why})", do[failed.step])
 
 
 def _stranger(url: str, asked: Reached) -> Finding:
     if "volume" in asked.body:
         return bad(
-            url,
-            "that is the databuffer, not the logic tier",
-            "swap: CONDSTORE_URL names the logic tier (port 5000), DB_BURL the databuffer (8080)",
+            TIER,
+            f"{url} is the databuffer, not the logic tier",
+            "CONDSTORE_URL names the logic tier (port 5000), not the databuffer (8080)",
         )
     if asked.proxy:
-        said = f"the proxy {_public(asked.proxy)} answered {asked.status}, not a condstore server"
-        return bad(url, said, _around(url))
+        said = f"for {url} the proxy {_public(asked.proxy)} answered {asked.status}, no condstore"
+        return bad(TIER, said, _around(url))
     by = f" ({asked.server})" if asked.server else ""
     return bad(
-        url,
-        f"another service{by} answered {asked.status} to /readyz",
+        TIER,
+        f"at {url} another service{by} answers ({asked.status} to /readyz)",
         START.format(variable="CONDSTORE_URL"),
     )
 
@@ -103,10 +107,12 @@ def _standing(url: str, asked: Reached) -> Iterator[Finding]:
     if not body.get("ready"):
         why = body.get("detail") or body.get("halted") or f"its view is at LSN {lsn} of {head}"
         yield bad(
-            url, f"not ready: {why}", "wait until its view has caught up; else look at its log"
+            TIER,
+            f"{url} is not ready: {why}",
+            "wait until its view has caught up; else look at its log",
         )
         return
-    yield good(url, f"logic tier, ready, LSN {lsn}, answered in {1000 * asked.seconds:.0f} ms")
+    yield good(TIER, f"{url} is ready, LSN {lsn}, {1000 * asked.seconds:.0f} ms")
     if body.get("halted"):
         yield bad("writes", f"refused: {body['halted']}", "upgrade this replica, its log says more")
     elif body.get("databuffer") != "reachable":
@@ -123,7 +129,7 @@ def _standing(url: str, asked: Reached) -> Iterator[Finding]:
             "writes", said, "wait; if it does not shrink, look at the replica's load and log"
         )
     else:
-        yield good("writes", "taken: the databuffer is reachable and the view is up to date")
+        yield good("writes", "taken: databuffer reachable, view up to date")
 
 
 def _on_the_way(url: str, asked: Reached) -> Iterator[Finding]:

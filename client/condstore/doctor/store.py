@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from condstore.doctor.asking import Reached, Unreached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
 from condstore.doctor.servers import unreached
-from condstore.terminal import size
+from condstore.terminal import plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from condstore.doctor.servers import Replica
 
+_WHAT = "databuffer"
 _FULL, _FILLING = 0.98, 0.9
 
 
@@ -37,14 +38,14 @@ def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
     """Say how the databuffer is and whether it is the one behind the replicas."""
     asked, url = store.ready, store.url
     if isinstance(asked, Unreached):
-        found = unreached(url, asked, "DB_BURL")
-        only = f"{found.said}; only `condstore verify` asks it from here"
-        yield warn(f"DB_BURL {url}", only, found.do)
+        found = unreached(_WHAT, url, asked, "DB_BURL")
+        only = f"{found.said}; only `condstore verify` asks there"
+        yield warn(_WHAT, only, found.do)
         return
     if "volume" not in asked.body:
         logic = "applied_lsn" in asked.body
-        said = "that is the logic tier" if logic else f"another service answered {asked.status}"
-        yield bad(f"DB_BURL {url}", said, "DB_BURL names the databuffer (port 8080)")
+        is_ = "is the logic tier" if logic else f"is another service ({asked.status} to /readyz)"
+        yield bad(_WHAT, f"{url} {is_}", "DB_BURL names the databuffer (port 8080)")
         return
     yield _standing(url, asked)
     yield _volume(asked)
@@ -55,10 +56,10 @@ def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
 def _standing(url: str, asked: Reached) -> Finding:
     if asked.body.get("ready"):
         lsn = asked.body.get("ledger", {}).get("lsn")
-        return good(f"DB_BURL {url}", f"databuffer, ready, LSN {lsn}")
+        return good(_WHAT, f"{url} is ready, LSN {lsn}")
     failed = [f"{name}: {how}" for name, how in asked.body.get("checks", {}).items() if how != "ok"]
     said = "; ".join(failed) or "it is stopping"
-    return bad(f"DB_BURL {url}", f"not ready: {said}", "look at its log and at the volume")
+    return bad(_WHAT, f"{url} is not ready: {said}", "look at its log and at the volume")
 
 
 def _volume(asked: Reached) -> Finding:
@@ -74,7 +75,8 @@ def _volume(asked: Reached) -> Finding:
 def _buffer(store: Store, state: str) -> Iterator[Finding]:
     if not isinstance(store.stat, Reached) or "n_itm" not in store.stat.body:
         return
-    held = f"{store.stat.body['n_itm']} files, {size(int(store.stat.body['buff_size']))}"
+    files, filled = (int(store.stat.body[name]) for name in ("n_itm", "buff_size"))
+    held = f"{plural(files, 'file')}, {size(filled)}"
     if state == "FROZEN":
         said = f"FROZEN with {held}: segments are refused"
         yield warn("buffer", said, "when its training is done: condstore buffer flush")
