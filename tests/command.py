@@ -149,5 +149,5 @@ def _conversation(terminal: int, answers: list[str], prompt: str) -> str:
         while answers and prompt in said[answered:]:
             answered = said.index(prompt, answered) + len(prompt)
             answer = answers.pop(0)
-            os.write(terminal, (answer if answer < " " else f"{answer}\n").encode())
+            os.write(terminal, (answer if "" < answer < " " else f"{answer}\n").encode())
     raise TimeoutError(said)
