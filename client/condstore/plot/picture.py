@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _TOP = 128
 _NAMED_IOVS = 2000  # in the whole picture: more and each has no tooltip of its own
 _NAMED_GAPS = 2000
+_APART = 16  # px between two labels
 _PER_CHARACTER = 6.6  # px, a little more than a digit needs
 
 
@@ -132,13 +133,14 @@ def _axis(scale: Scale, written: Written, bottom: float, *, ends: bool) -> Itera
     high = high if ends else "no end"
     yield from _tick(LEFT, low, bottom, "")
     yield from _tick(LEFT + CELLS, high, bottom, "end")
-    longest = max(len(low), len(high)) * _PER_CHARACTER + 16
-    taken = [LEFT + longest, LEFT + CELLS - longest]
+    free, end = LEFT + len(low) * _PER_CHARACTER, LEFT + CELLS - len(high) * _PER_CHARACTER
+    longest = max(len(low), len(high)) * _PER_CHARACTER + _APART
     for place in scale.ticks(max(int(CELLS // longest), 1)):
-        x = LEFT + scale.cell(place)
-        if taken[0] + longest / 2 <= x <= taken[1] - longest / 2:
-            taken[0] = x + longest / 2
-            yield from _tick(x, written(scale.moment(place)), bottom, "middle")
+        x, label = LEFT + scale.cell(place), written(scale.moment(place))
+        half = len(label) * _PER_CHARACTER / 2
+        if free + _APART <= x - half and x + half <= end - _APART:
+            free = x + half
+            yield from _tick(x, label, bottom, "middle")
 
 
 def _tick(x: float, label: str, bottom: float, anchor: str) -> Iterator[str]:
