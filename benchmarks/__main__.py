@@ -15,6 +15,7 @@ from benchmarks import (
     downloads,
     ledger,
     machine,
+    offline,
     producing,
     resolve,
     starting_command,
@@ -49,6 +50,7 @@ CONDITIONS: dict[str, Callable[[Bench], Iterable[Table]]] = {
 PARTS_OF_CLIENT: dict[str, Callable[[Bench], list[Table]]] = {
     "client-produce": producing.run,
     "client-cache": warm_cache.run,
+    "client-offline": offline.run,
     "client-start": starting_command.run,
 }
 
