@@ -25,6 +25,7 @@ from condstore.errors import (
     NotFound,
     ServerAway,
     UnreadableFile,
+    UsageError,
 )
 from condstore.producer import PayloadFile, Producer, putting
 from condstore.retry import Policy
@@ -140,6 +141,20 @@ async def test_a_tag_that_takes_nothing_is_refused_before_anything_is_read(tiers
     for name, refusal in ((tag, Frozen), ("stream", Conflict), ("nothing", NotFound)):
         with pytest.raises(refusal):
             await producer.put(name, nowhere)
+
+
+async def test_after_a_flush_the_same_segments_are_stored_again(tiers, tmp_path):
+    """Once in each filling of the buffer; a resume file of the last filling is refused."""
+    producer, path = Producer(tiers.logic.url), tmp_path / "resume"
+    for _ in range(2):
+        await producer.stream(segments(20, "B:flush"), resume=path)
+    assert len(stored(tiers, "B:flush")) == 20
+    assert tiers.post("/flushbuf", b"{}").status == 201
+    with pytest.raises(UsageError, match="its period is"):
+        await producer.stream(segments(20, "B:flush"), resume=path)
+    await producer.stream(segments(20, "B:flush"))
+    assert len(stored(tiers, "B:flush")) == 40
+    assert tiers.get("/bufstat")["n_itm"] == 20
 
 
 # the producer dies ------------------------------------------------------------------------------

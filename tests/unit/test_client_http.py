@@ -314,7 +314,7 @@ async def test_the_producer_is_bounded_and_stops_at_a_refusal(server):
             yield Segment("A", b"%d" % number, 1)
 
     with pytest.raises(Frozen):
-        await Producer((server.url,), in_flight=4, policy=QUICK).stream(segments())
+        await Producer((server.url,), in_flight=4, period="", policy=QUICK).stream(segments())
     assert len(drawn) <= 8
 
 
@@ -323,7 +323,7 @@ async def test_the_producer_tries_again_under_the_same_key(server):
     away = (503, {"Retry-After": "0"}, b"")
     server.will(away, away, (201, {"X-Ledger-LSN": "5"}, b"ok"))
     told = []
-    producer = Producer((server.url,), in_flight=2, policy=QUICK, tell=told.append)
+    producer = Producer((server.url,), in_flight=2, period="", policy=QUICK, tell=told.append)
     report = await producer.stream(Segment("A", b"%d" % number, 1) for number in range(10))
     assert (report.segments, len(told), report.lsn) == (10, 10, 5)
     keys = [headers["Idempotency-Key"] for _, _, headers, _ in server.requests]

@@ -279,11 +279,11 @@ async def test_a_proxy_of_the_environment_is_used(taking, monkeypatch):
     """And one that NO_PROXY leaves out is not."""
     server, url = taking
     monkeypatch.setenv("http_proxy", url)
-    await Producer("http://condstore.example:5000", policy=QUICK).stream(some(2))
+    await Producer("http://condstore.example:5000", period="", policy=QUICK).stream(some(2))
     assert server.requests[0].headers["Host"] == "condstore.example:5000"
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("http_proxy", nobody())
-    assert (await Producer(url, policy=QUICK).stream(some(2))).segments == 2
+    assert (await Producer(url, period="", policy=QUICK).stream(some(2))).segments == 2
 
 
 async def test_a_name_and_password_of_netrc_are_sent(taking, monkeypatch, tmp_path):
@@ -293,20 +293,20 @@ async def test_a_name_and_password_of_netrc_are_sent(taking, monkeypatch, tmp_pa
     netrc.write_text("machine 127.0.0.1 login alice password secret\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    await Producer(url, policy=QUICK).stream(some(1))
+    await Producer(url, period="", policy=QUICK).stream(some(1))
     assert server.requests[0].headers["Authorization"].startswith("Basic ")
 
 
 async def test_the_replica_that_answers_is_asked_first(taking):
     """A dead one costs one attempt, not one a segment."""
     server, url = taking
-    report = await Producer((nobody(), url), in_flight=1, policy=QUICK).stream(some(20))
+    report = await Producer((nobody(), url), in_flight=1, period="", policy=QUICK).stream(some(20))
     assert (report.segments, report.lsn, len(server.requests)) == (20, 5, 20)
 
 
 async def test_when_no_replica_answers_the_error_says_how_many_were_asked():
     """And what the last one said, with what to do about it."""
-    producer = Producer((nobody(), nobody()), policy=QUICK)
+    producer = Producer((nobody(), nobody()), period="", policy=QUICK)
     with pytest.raises(ServerAway, match=r"2 were asked.*Connection refused.*CONDSTORE_URL"):
         await producer.stream(some(1))
 
@@ -315,13 +315,13 @@ async def test_not_now_is_waited_for_and_no_is_final(taking):
     """503 with Retry-After, then stored; a redirect or a refusal ends it."""
     server, url = taking
     server.answers = [(503, {"Retry-After": "0"}), (429, {})]
-    assert (await Producer(url, policy=QUICK).stream(some(1))).segments == 1
+    assert (await Producer(url, period="", policy=QUICK).stream(some(1))).segments == 1
     server.answers = [(302, {"Location": "/login"})]
     with pytest.raises(UnexpectedAnswer, match="answered 302"):
-        await Producer(url, policy=QUICK).stream(some(1))
+        await Producer(url, period="", policy=QUICK).stream(some(1))
     server.answers = [(503, {})] * 4
     with pytest.raises(ServerAway):
-        await Producer(url, policy=QUICK).stream(some(1))
+        await Producer(url, period="", policy=QUICK).stream(some(1))
     assert len(server.requests) == 3 + 1 + 4
 
 
@@ -333,7 +333,7 @@ async def test_segments_may_come_from_an_asynchronous_source(taking):
         async for number in numbers(30):
             yield Segment("A", b"%d" % number, 1)
 
-    assert (await Producer(url, policy=QUICK).stream(source())).segments == 30
+    assert (await Producer(url, period="", policy=QUICK).stream(source())).segments == 30
 
 
 async def test_a_source_that_fails_ends_the_stream_with_its_own_error(taking):
@@ -344,7 +344,7 @@ async def test_a_source_that_fails_ends_the_stream_with_its_own_error(taking):
         yield from some(3)
         raise Frozen("the detector says so", status=409)
 
-    producer = Producer(url, policy=QUICK)
+    producer = Producer(url, period="", policy=QUICK)
     with pytest.raises(Frozen, match="the detector says so"):
         await producer.stream(source())
     assert producer.report.segments == 3

@@ -1,7 +1,7 @@
 """Producing: segments streamed into the buffer, payload files put into a global tag.
 
 producer.py   Producer: the two calls
-├── streams.py    segments, each under its key
+├── streams.py    segments, each under its key; filling.py: of which filling of the buffer
 ├── putting.py    files, a window at a time
 │   ├── files.py      PayloadFile; bytes read and digested piece by piece
 │   ├── uploads.py    only what the store lacks

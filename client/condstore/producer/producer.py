@@ -15,6 +15,7 @@ from condstore.config import DEFAULT_URL, Settings, parse_urls
 from condstore.errors import CondstoreError, UsageError
 from condstore.producer.exchange import connected
 from condstore.producer.files import PayloadFile
+from condstore.producer.filling import find_filling
 from condstore.producer.journal import Journal
 from condstore.producer.placing import OnIdentical, find_open_tag
 from condstore.producer.putting import How, put_all
@@ -40,8 +41,8 @@ class Producer:
     """Produce for the logic tier at `urls`, replicas of one; None: CONDSTORE_URL says where.
 
     `tell` hears of each segment or file that was acknowledged, `tell_bytes` of payload bytes on
-    their way, `user` is who acts, for the history. `period` names the buffer's present filling
-    (`Client.period`): only then is a file streamed again after a flush stored again.
+    their way, `user` is who acts, for the history. `period` names a filling of the buffer, in which
+    a segment is stored once; None: the present one, which each stream asks for.
     """
 
     def __init__(  # noqa: PLR0913 - each by name, each with a default
@@ -49,7 +50,7 @@ class Producer:
         urls: str | Sequence[str] | None = None,
         *,
         in_flight: int = 16,
-        period: str = "",
+        period: str | None = None,
         policy: Policy = PATIENT,
         timeouts: Timeouts | None = None,
         user: str | None = None,
@@ -86,9 +87,10 @@ class Producer:
         """
         self._tally = tally = Streamed(self._tell)
         async with self._connected() as exchange:
-            about = {"work": "stream", "period": self._period}
+            period = await self._filling(exchange) if self._period is None else self._period
+            about = {"work": "stream", "period": period}
             with await self._journal(exchange, resume, about) as journal, _told(tally):
-                await stream_all(exchange, segments, self._period, journal, tally)
+                await stream_all(exchange, segments, period, journal, tally)
         return tally.report()
 
     async def put(
@@ -135,6 +137,9 @@ class Producer:
 
     def _connected(self) -> AbstractAsyncContextManager[Exchange]:
         return connected(self._urls, self._in_flight, self._policy, self._timeouts)
+
+    async def _filling(self, exchange: Exchange) -> str:
+        return await find_filling(exchange, Settings.from_environ(os.environ).stream_tag)
 
     async def _journal(
         self, exchange: Exchange, path: Path | None, about: dict[str, str]

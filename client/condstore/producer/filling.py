@@ -1,0 +1,32 @@
+"""Which filling of the streaming buffer is the present one: named by what the last flush archived.
+
+A segment is stored once in a filling. Who did not know the filling would, after a flush, be told
+that a segment is stored which went away with the archive.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from condstore.calls import V1
+from condstore.results import Tag
+
+if TYPE_CHECKING:
+    from condstore.producer.exchange import Exchange
+    from condstore.results import Json
+
+
+async def find_filling(exchange: Exchange, stream_tag: str) -> str:
+    """Return the newest tag that a flush has archived, "" if there is none."""
+    archived: list[Tag] = []
+    after: str | None = ""
+    while after is not None:
+        query = {"search": f"{stream_tag}-", **({"after": after} if after else {})}
+        page, after = await exchange.read(_page, f"{V1}/global-tags?{urlencode(query)}")
+        archived += [tag for tag in page if tag.name.startswith(f"{stream_tag}-")]
+    return max(archived, key=lambda tag: tag.lsn).name if archived else ""
+
+
+def _page(answer: Json) -> tuple[list[Tag], str | None]:
+    return [Tag.read(row) for row in answer["global_tags"]], answer["next"]
