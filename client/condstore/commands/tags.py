@@ -30,7 +30,7 @@ from condstore.commands.options import (
 
 if TYPE_CHECKING:
     from condstore.client import Client
-    from condstore.results import TagContent
+    from condstore.results import Report, TagContent
     from condstore.terminal import Terminal
 
 app = group(
@@ -105,12 +105,26 @@ def show_tag(
 
 def _draw(asked: Client, ref: str, found: TagContent, target: Path, to: Terminal) -> None:
     from condstore.plot import picture
+    from condstore.show.written import style
 
-    pinned = ref if "@" in ref else f"{ref}@{found.tag.lsn}"
+    pinned = ref if "@" in ref else found.tag.reference
     kinds = [held.payload_type for held in found.payload_lists]
-    timelines = {kind: tuple(asked.iovs(pinned, kind)) for kind in kinds}
-    target.write_text(picture.svg(found, timelines), encoding="utf-8")
+    with to.waiting(f"drawing {target}"):
+        timelines = {kind: tuple(asked.iovs(pinned, kind)) for kind in kinds}
+        how = style(iov.start for iovs in timelines.values() for iov in iovs)
+        drawn = picture.svg(found, timelines, report=_report(asked, pinned), written=how)
+    target.write_text(drawn, encoding="utf-8")
     to.complain(f"{target}: the timelines of {found.tag.name}")
+
+
+def _report(asked: Client, ref: str) -> Report | None:
+    """Return what a check tells of trims; a bundle knows of none."""
+    from condstore.errors import NotOffline
+
+    try:
+        return asked.check(ref)
+    except NotOffline:
+        return None
 
 
 @app.command()
