@@ -3,7 +3,9 @@
 import doctest
 import importlib
 import itertools
+import os
 import pkgutil
+import resource
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,7 +17,14 @@ from told_tag import ToldTag, iov
 from condstore import bundle
 from condstore.bundle import Bundle
 from condstore.digests import Digest
-from condstore.errors import NotFound, NotInBundle, NotProven, UnexpectedAnswer, UsageError
+from condstore.errors import (
+    NotFound,
+    NotInBundle,
+    NotProven,
+    ServerAway,
+    UnexpectedAnswer,
+    UsageError,
+)
 from condstore.moments import LIMIT, Moment
 
 SOME = settings(
@@ -286,6 +295,39 @@ def test_where_it_cannot_be_written_it_says_so(many, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         bundle.pull(many, many.ref, tmp_path / "b", tell=stop)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("method", ["iovs", "open"])
+def test_a_server_that_goes_away_in_the_middle_ends_the_pull(many, tmp_path, method, monkeypatch):
+    """While lists, or payloads, are being read at once; whoever is still reading is let go."""
+    digests = [many.keep(str(at).encode()) for at in range(20)]
+    rows = [iov("Beam", at, at + 1, digest=digest) for at, digest in enumerate(digests)]
+    told = ToldTag({**many.lists, "Beam": rows}, many.payloads)
+    answer, asked = getattr(told, method), itertools.count()
+
+    def away(*arguments, **named):
+        if next(asked) == 2:
+            raise ServerAway("nobody answers")
+        return answer(*arguments, **named)
+
+    monkeypatch.setattr(told, method, away, raising=False)
+    with pytest.raises(ServerAway):
+        bundle.pull(told, told.ref, tmp_path / "b")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_disk_that_is_full_is_told_with_the_name(many, tmp_path):
+    """And nothing is left on it; the limit is a child's own."""
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        try:
+            bundle.pull(many, many.ref, tmp_path / "b")
+        except OSError as error:
+            os._exit(0 if str(tmp_path / "b") in str(error) else 2)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
     assert not [*tmp_path.iterdir()]
 
 

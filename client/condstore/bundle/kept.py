@@ -16,7 +16,7 @@ from condstore.bundle.fingerprint import (
     tag_fingerprint,
     timeline_fingerprint,
 )
-from condstore.bundle.rows import Rows
+from condstore.bundle.rows import Chain, Rows
 from condstore.bundle.told import Pulled
 from condstore.digests import Digest
 from condstore.errors import UsageError
@@ -140,23 +140,28 @@ def pulled(path: Path, *, new: bool) -> Pulled:
 
 
 def _check_rows(rows: Rows, about: About) -> tuple[int, dict[str, str]]:
-    """Check every row, and return how many there are and the fingerprint of each timeline."""
-    count, timelines = 0, {}
-    for number, held in enumerate(about.content.payload_lists, 1):
-        if held.payload_type not in about.pulled:
-            continue
-        total = TimelineFingerprint()
-        for _, _, *bounds, _, _, name, checksum, digest, _, _, _, _ in rows.following(
-            number, about.begin, about.end
-        ):
-            if name is not None:
-                major, minor, end_major, end_minor = bounds
-                total.add((major, minor, end_major, end_minor, name, checksum, digest))
-                count += 1
+    """Check every row, and return how many there are and the fingerprint of each timeline.
+
+    They are read as they lie, once: a list's rows are all over the file.
+    """
+    lists = enumerate(about.content.payload_lists, 1)
+    kinds = {at: held.payload_type for at, held in lists if held.payload_type in about.pulled}
+    chains = {number: Chain(rows.path) for number in kinds}
+    totals = {number: TimelineFingerprint() for number in kinds}
+    count = 0
+    for row in rows.everything():
+        _, number, *bounds, _, _, name, checksum, digest, _, _, _, _ = row
+        if number not in chains:
+            raise damaged(rows.path, "it has rows of a list that it does not know")
+        if chains[number].goes_on_with(row) and name is not None:
+            major, minor, end_major, end_minor = bounds
+            totals[number].add((major, minor, end_major, end_minor, name, checksum, digest))
+            count += 1
+    timelines = {}
+    for number, kind in kinds.items():
+        chains[number].end_at(about.end)
         segments = rows.query(_SEGMENTS, (number,))
-        timelines[held.payload_type] = (
-            timeline_fingerprint(segments) if segments else total.hexdigest()
-        )
+        timelines[kind] = timeline_fingerprint(segments) if segments else totals[number].hexdigest()
     return count, timelines
 
 

@@ -43,6 +43,32 @@ _OF_SLICES: Final = (
     " ORDER BY s.slice, i.start_major, i.start_minor"
 )
 _SLICES_AT_ONCE: Final = 32
+_ROWS_AT_ONCE: Final = 1000
+
+
+class Chain:
+    """The rows of one list, each of which tells where the next one starts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.last: Row | None = None
+
+    def goes_on_with(self, row: Row) -> bool:
+        """Say whether this is the next row, not the last one again; else raise `DamagedBundle`."""
+        last = self.last
+        if last is not None:
+            if row[2:4] == last[2:4]:
+                return False  # it reaches into another slice too
+            if row[2:4] != last[6:8]:
+                raise damaged(self._path, "rows are missing")
+        self.last = row
+        return True
+
+    def end_at(self, end: Moment | None) -> None:
+        """Raise `DamagedBundle` if there should be further rows before `end`."""
+        last = self.last
+        if last is None or (last[6] is not None and (end is None or last[6:8] < end)):
+            raise damaged(self._path, "rows are missing")
 
 
 class Rows:
@@ -81,18 +107,22 @@ class Rows:
 
     def following(self, number: int, first: Moment, end: Moment | None) -> Iterator[Row]:
         """Yield the rows of a list from the one `first` falls to up to `end`, none left out."""
-        last: Row | None = None
+        chain = Chain(self.path)
         for row in self._by_slices(number, first):
-            if last is not None and row[2:4] == last[2:4]:
-                continue  # it reaches into this slice too
-            if row[1] != number or (row[2:4] > first if last is None else row[2:4] != last[6:8]):
+            if row[1] != number or (chain.last is None and row[2:4] > first):
                 raise damaged(self.path, "rows are missing")
-            if end is not None and row[2:4] >= end:
-                return
-            last = row
-            yield row
-        if last is None or (last[6] is not None and (end is None or last[6:8] < end)):
-            raise damaged(self.path, "rows are missing")
+            if chain.goes_on_with(row):
+                if end is not None and row[2:4] >= end:
+                    return
+                yield row
+        chain.end_at(end)
+
+    def everything(self) -> Iterator[Row]:
+        """Yield all rows as they lie in the file, those in several slices more than once."""
+        with reading(self.path):
+            cursor = self.connection.execute(f"SELECT seal, {layout.ROW} FROM iov")  # noqa: S608
+            while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                yield from self._intact(rows)
 
     def payload(self, digest: Digest) -> Iterator[bytes]:
         """Return the pieces of a payload; raise `NotFound` if it is none of the bundle's."""
@@ -111,7 +141,11 @@ class Rows:
             return self.connection.execute(query, asked).fetchall()
 
     def _sealed(self, query: str, asked: Mapping[str, Any]) -> list[Row]:
-        rows, sealed, crc32 = self.query(query, asked), layout.SEALED, zlib.crc32
+        return self._intact(self.query(query, asked))
+
+    def _intact(self, rows: list[Row]) -> list[Row]:
+        """Return the rows if their seals hold."""
+        sealed, crc32 = layout.SEALED, zlib.crc32
         for row in rows:
             if crc32((sealed % row[1:]).encode("utf-8", "replace")) != row[0]:
                 raise damaged(self.path, "a row is not what was written")
