@@ -108,7 +108,7 @@ def _said(content: TagContent, drawn: Sequence[RowPicture], report: Report | Non
         count(len(drawn), "payload type"),
         count(sum(len(row.row.bars) for row in drawn), "payload IOV"),
         count(gaps, "gap") if gaps else "no gap",
-        *([f"{trimmed} trimmed"] if report else []),
+        *([f"{trimmed or 'nothing'} trimmed"] if report else []),
     ]
 
 
@@ -157,7 +157,9 @@ def _legend(y: float, drawn: Sequence[RowPicture]) -> Iterator[str]:
     x = 24.0
     kinds = {kind.value for row in drawn for kind, _, _ in row.row.runs()}
     used = (
-        kinds | {"trim" for row in drawn if row.report} | {"gap" for row in drawn if row.row.gaps}
+        kinds
+        | {"trim" for row in drawn if row.report and row.report.trimmed.first}
+        | {"gap" for row in drawn if row.row.gaps}
     )
     for class_, said in _MEANINGS.items():
         if class_ not in used:
