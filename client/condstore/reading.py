@@ -185,7 +185,6 @@ class Reading(Asking):
         """
         from condstore.bundle import pull  # noqa: PLC0415 - who pulls nothing needs no SQLite
 
-        self._server("pulling a bundle")
         return pull(
             self,
             ref,
