@@ -111,6 +111,27 @@ def test_a_script_is_not_asked_but_told(condstore):
     assert condstore.json("tag", "show", "prompt")["tag"]["state"] == "unlocked"
 
 
+def test_who_freezes_reads_first_what_speaks_against_it(condstore):
+    """The gap is on the screen before the name is typed."""
+    status, said = condstore.typed("condstore tag freeze prompt", "no")
+    assert status == 1
+    assert 0 < said.index("1 gap: [200, 300)") < said.index("type prompt to go on")
+
+
+def test_what_would_be_refused_is_refused_dry_too(condstore):
+    """Each --dry-run knows the tag's state, and its exit status is 1."""
+    condstore("tag", "clone", "prompt", "shut")
+    condstore("tag", "lock", "shut")
+    insert = ("iov", "insert", "shut", "Beam", "150", "--name", "x")
+    delete = ("iov", "delete", "shut", "Beam", "100")
+    for words in (insert, delete, ("tag", "delete", "shut")):
+        assert "the tag is locked" in condstore(*words, "--dry-run", expect=1)
+        condstore(*words, *(() if words == insert else ("--yes",)), expect=1)
+    assert "not frozen but locked" in condstore(
+        "tag", "unfreeze", "shut", "--reason", "x", expect=1
+    )
+
+
 def test_what_is_frozen_already_is_not_asked_about(condstore):
     """Freezing again is harmless, so a script may try again."""
     condstore("tag", "create", "done")

@@ -234,9 +234,13 @@ def delete(
     written = interval(iov.start, iov.end, how)
     about = f"{payload_type} {written} {named(iov.name)}"
     if dry_run:
+        state = asked.tag(tag).tag.state
+        refused = None if state == "unlocked" else f"the tag is {state}"
         lines = [f"would delete {about}", to.warn(f"gap {written}: nothing would hold")]
-        answer(to, {"would": "delete", "tag": tag, "iov": iov}, lines, as_json=as_json)
-        return
+        lines += [to.bad(f"refused: {refused}")] if refused else []
+        planned = {"would": "delete", "tag": tag, "iov": iov, "refusal": refused}
+        answer(to, planned, lines, as_json=as_json)
+        raise typer.Exit(1 if refused else 0)
     act = f"{about} is about to be deleted from {tag}; nothing will hold there"
     confirm(to, act, tag, yes=yes)
     lsn = asked.delete_iov(tag, payload_type, iov.start, iov.end)

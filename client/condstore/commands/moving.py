@@ -63,6 +63,10 @@ def stream(
     in_flight: Annotated[
         int, typer.Option("--in-flight", min=1, max=256, help="Requests at once.")
     ] = 16,
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="FILE", help="Note what is acknowledged; go on there."),
+    ] = None,
     dry_run: DryRun = False,
     user: User = None,
     url: Url = None,
@@ -81,7 +85,8 @@ def stream(
     HDF5 (gwpy's and open data's), GWF and two-column text files are cut into segments of 300
     samples, each channel its own payload type; a JSON file {"h":[...],"t":[t0,dt]} is one segment.
     With --major any file is one payload, which holds from that moment on. The same again is
-    harmless: nothing is stored twice. --json: an array, one report a file.
+    harmless: nothing is stored twice; --resume sends only what an earlier run did not. --json: an
+    array, one report a file.
     """
     from condstore import streaming
 
@@ -96,7 +101,7 @@ def stream(
     if dry_run:
         _would_stream(to, files, payload_type, channels, as_json=as_json)
         return
-    _segments(to, files, payload_type, channels, url, in_flight, as_json=as_json)
+    _segments(to, files, payload_type, channels, url, in_flight, resume, as_json=as_json)
 
 
 def _segments(
@@ -106,6 +111,7 @@ def _segments(
     channels: tuple[str, ...],
     url: str | None,
     in_flight: int,
+    resume: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -116,7 +122,12 @@ def _segments(
         todo = streaming.work(path, payload_type, channels)
         with to.progress(path.name, todo.segments, "segments") as advance:
             report = streaming.run(
-                todo, urls(url), period=period, in_flight=in_flight, advance=advance
+                todo,
+                urls(url),
+                period=period,
+                in_flight=in_flight,
+                advance=advance,
+                resume=resume,
             )
         reports.append(report)
         if not as_json:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -146,7 +147,9 @@ def freeze(
         _look(to, asked, tag, template, read_bytes=read_bytes, strict=strict, as_json=as_json)
         return
     if found.tag.state != "frozen":
-        confirm(to, f"{tag} ({held(found)}) is about to be frozen, for good", tag, yes=yes)
+        look = partial(_findings, to, asked, tag, template) if report else tuple
+        act = f"{tag} ({held(found)}) is about to be frozen, for good"
+        confirm(to, act, tag, yes=yes, to_know=look)
     with to.waiting(f"freezing {tag}"):
         frozen = asked.freeze_tag(
             tag,
@@ -159,6 +162,13 @@ def freeze(
     findings = show.findings(frozen.report, to) if frozen.report else []
     said = f"{frozen.tag} is frozen, for ever {frozen.reference}"
     answer(to, frozen, [*findings, said], as_json=as_json)
+
+
+def _findings(to: Terminal, asked: Client, tag: str, template: str | None) -> list[str]:
+    from condstore import show
+
+    with to.waiting(f"looking over {tag}"):
+        return show.findings(asked.check(tag, template=template), to)
 
 
 def _look(
@@ -230,12 +240,12 @@ def unfreeze(
 
     to, asked = terminal(), client(url, user=user)
     found = asked.tag(tag).tag
-    was = found.reference if found.fingerprint else f"{tag}, which is {found.state}"
+    if found.state != "frozen":
+        answer(to, found, [f"{tag} is not frozen but {found.state}"], as_json=as_json)
+        raise typer.Exit(0 if found.state == "unlocked" else 1)
     if dry_run:
-        said = f"would open {tag} again; for ever as it was: {was}"
-        frozen = found.state == "frozen"
-        lines = [said if frozen else f"{tag} is not frozen but {found.state}"]
-        answer(to, {"would": "unfreeze", "tag": found}, lines, as_json=as_json)
+        said = f"would open {tag} again; for ever as it was: {found.reference}"
+        answer(to, {"would": "unfreeze", "tag": found}, [said], as_json=as_json)
         return
-    confirm(to, f"frozen {was} is about to be opened again", tag, yes=yes)
+    confirm(to, f"frozen {found.reference} is about to be opened again", tag, yes=yes)
     _stands(to, asked.unfreeze_tag(tag, reason=reason), as_json=as_json)
