@@ -204,6 +204,23 @@ async def test_a_cancelled_producer_leaves_no_task(tiers):
     assert producer.report.segments == len(told)
 
 
+async def test_a_put_that_is_cancelled_leaves_no_task_and_no_iov(tiers, tag, tmp_path):
+    """Cancelled in the middle of a large file."""
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(32 * MIB))
+    leaving = Told(3)
+    producer = Producer(tiers.logic.url, tell_bytes=leaving.append)
+    putting_it = asyncio.create_task(producer.put(tag, [PayloadFile(path, "Large", 1)]))
+    await leaving.reached[3].wait()
+    putting_it.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting_it
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    report = producer.report
+    assert (report.files, report.uploaded, report) == (0, 0, producer.report)
+    assert tiers.get(f"/api/v1/global-tags/{tag}")["payload_lists"] == []
+
+
 # payload files ----------------------------------------------------------------------------------
 
 

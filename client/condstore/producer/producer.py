@@ -152,12 +152,14 @@ class Producer:
 
 @contextlib.contextmanager
 def _told(tally: Streamed | PutDown) -> Iterator[None]:
-    """Let a refusal say what was acknowledged before it."""
+    """Let a refusal say what was acknowledged before it, and take the time until the end."""
     try:
         yield
     except CondstoreError as error:
         error.add_note(f"Before that {tally.report()}.")
         raise
+    finally:
+        tally.end()
 
 
 def _urls(urls: str | Sequence[str] | None) -> tuple[str, ...]:

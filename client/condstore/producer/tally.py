@@ -17,8 +17,25 @@ if TYPE_CHECKING:
     from condstore.segments import Segment
 
 
+@dataclass(slots=True, kw_only=True)
+class _Timed:
+    """How long the work takes, or took."""
+
+    begun: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+
+    def end(self) -> None:
+        """Take the time no further."""
+        self.ended = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the beginning to the end, or to now."""
+        return (time.monotonic() if self.ended is None else self.ended) - self.begun
+
+
 @dataclass(slots=True)
-class Streamed:
+class Streamed(_Timed):
     """Counts the segments of one stream."""
 
     tell: Callable[[Any], object]
@@ -26,7 +43,6 @@ class Streamed:
     size: int = 0
     resumed: int = 0
     lsn: int = 0
-    begun: float = field(default_factory=time.monotonic)
 
     def add(self, segment: Segment, lsn: int, *, resumed: bool = False) -> None:
         """Count one more segment that was acknowledged, now or earlier."""
@@ -38,12 +54,11 @@ class Streamed:
 
     def report(self) -> Report:
         """Return what it comes to by now."""
-        seconds = time.monotonic() - self.begun
-        return Report(self.segments, self.size, seconds, self.lsn, self.resumed)
+        return Report(self.segments, self.size, self.seconds, self.lsn, self.resumed)
 
 
 @dataclass(slots=True)
-class PutDown:
+class PutDown(_Timed):
     """Counts the files of one put."""
 
     tag: str
@@ -56,7 +71,6 @@ class PutDown:
     identical: int = 0
     resumed: int = 0
     lsn: int = 0
-    begun: float = field(default_factory=time.monotonic)
 
     def sent(self, uploaded: Uploaded) -> None:
         """Count the payloads that the store lacked and now has."""
@@ -91,6 +105,6 @@ class PutDown:
             inserted=self.inserted,
             identical=self.identical,
             resumed=self.resumed,
-            seconds=time.monotonic() - self.begun,
+            seconds=self.seconds,
             lsn=self.lsn,
         )
