@@ -14,11 +14,12 @@ import typer
 from condstore.commands import (
     buffer,
     iovs,
-    moving,
+    payloads,
     reading,
     review,
     serving,
     standing,
+    streams,
     tags,
     types,
 )
@@ -49,11 +50,11 @@ Exit status:  0 done, 1 refused or failed, 2 used wrongly, 3 server away,
 
 app.command()(serving.up)
 app.command()(reading.status)
-app.command()(moving.stream)
+app.command()(streams.stream)
 app.command()(reading.resolve)
-app.command()(moving.get)
-app.command()(moving.put)
-app.command()(moving.pull)
+app.command()(payloads.get)
+app.command()(payloads.put)
+app.command()(payloads.pull)
 app.command()(reading.verify)
 app.command()(reading.doctor)
 app.command()(serving.demo)

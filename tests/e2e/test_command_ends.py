@@ -127,9 +127,18 @@ def test_what_would_be_refused_is_refused_dry_too(condstore):
     for words in (insert, delete, ("tag", "delete", "shut")):
         assert "the tag is locked" in condstore(*words, "--dry-run", expect=1)
         condstore(*words, *(() if words == insert else ("--yes",)), expect=1)
-    assert "not frozen but locked" in condstore(
-        "tag", "unfreeze", "shut", "--reason", "x", expect=1
-    )
+    said = condstore("tag", "unfreeze", "shut", "--reason", "x", expect=1)
+    assert "not frozen but locked" in said
+
+
+def test_what_was_streamed_is_not_changed_by_itself(condstore):
+    """Each --dry-run says so, and the server agrees."""
+    (condstore.folder / "one.json").write_text('{"h":[1.5,2.5],"t":[2000,0.5]}')
+    condstore("stream", "one.json")
+    insert = ("iov", "insert", "stream", "strain", "150", "--name", "x")
+    for words in (insert, ("tag", "delete", "stream"), ("tag", "lock", "stream")):
+        assert "it holds what was streamed" in condstore(*words, "--dry-run", expect=1)
+        condstore(*words, *(["--yes"] if "delete" in words else []), expect=1)
 
 
 def test_what_is_frozen_already_is_not_asked_about(condstore):

@@ -13,6 +13,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from condstore.commands.refusals import STREAMED
 from condstore.results import NewIOV, PayloadIOV, Span
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def plan(
     """Return what putting `wanted` into the list of one payload type would change.
 
     `stored` are its IOVs from the first one `wanted` touches to the first one behind them all;
-    `before` is where the one before these ends, None if there is none; `state` is the tag's.
+    `before` is where the one before these ends, None if there is none; `state` is the tag's,
+    or "streamed".
     """
     laid = _ended(wanted, stored)
     timeline = _Timeline(Piece(iov.start, iov.end, iov) for iov in stored)
@@ -195,6 +197,8 @@ def _refusal(laid: list[Piece], stored: Sequence[PayloadIOV], state: str) -> str
     """Say why the tag's state forbids it: the table of states in docs/conditions-model.md."""
     if state == "unlocked":
         return None
+    if state == "streamed":
+        return STREAMED
     if state == "frozen":
         return "the tag is frozen and takes no payload IOV; clone it to correct the clone"
     held = _Timeline(Piece(iov.start, iov.end, iov) for iov in stored)

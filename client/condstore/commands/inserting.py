@@ -129,7 +129,8 @@ def foresee(client: Client, tag: str, entries: Sequence[Entry]) -> Foreseen:
     by_type: dict[str, list[NewIOV]] = {}
     for iov in wanted:
         by_type.setdefault(iov.payload_type, []).append(iov)
-    plans = [_plan(client, ref, kind, iovs, found.state) for kind, iovs in by_type.items()]
+    state = "streamed" if found.streamed else found.state
+    plans = [_plan(client, ref, kind, iovs, state) for kind, iovs in by_type.items()]
     named = {iov.digest for iov, entry in zip(wanted, entries, strict=True) if not entry.file}
     lacking = client.lacks(digest for digest in named if digest)
     standing = TagStanding(found.name, found.state, found.fingerprint, found.lsn)

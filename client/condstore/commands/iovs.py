@@ -224,6 +224,7 @@ def delete(
     Asks to type the tag's name. To correct a payload insert the right one over it: no gap then.
     """
     from condstore.commands.confirm import confirm
+    from condstore.commands.refusals import refusal
     from condstore.moments import Moment
     from condstore.show.written import interval, named, style
 
@@ -234,8 +235,7 @@ def delete(
     written = interval(iov.start, iov.end, how)
     about = f"{payload_type} {written} {named(iov.name)}"
     if dry_run:
-        state = asked.tag(tag).tag.state
-        refused = None if state == "unlocked" else f"the tag is {state}"
+        refused = refusal(asked.tag(tag).tag, "unlocked")
         lines = [f"would delete {about}", to.warn(f"gap {written}: nothing would hold")]
         lines += [to.bad(f"refused: {refused}")] if refused else []
         planned = {"would": "delete", "tag": tag, "iov": iov, "refusal": refused}

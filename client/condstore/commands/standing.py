@@ -92,10 +92,12 @@ def unlock(
 
 
 def _would_stand(to: Terminal, found: TagContent, state: str, *, as_json: bool) -> None:
+    from condstore.commands.refusals import refusal
+
     tag = found.tag
-    refused = "the tag is frozen: unfreeze it first" if tag.state == "frozen" else None
-    planned = {"would": state, "tag": tag, "refusal": refused}
     same = tag.state == state
+    refused = None if same else refusal(tag, "unlocked", "locked")
+    planned = {"would": state, "tag": tag, "refusal": refused}
     said = f"{tag.name} is {state} already" if same else f"would change {tag.name}: {tag.state}"
     lines = [said if same or refused else f"{said} to {state}"]
     lines += [to.bad(f"refused: {refused}")] if refused else []
@@ -237,6 +239,7 @@ def unfreeze(
     Asks to type the tag's name. TAG@<fingerprint> goes on answering with what was frozen.
     """
     from condstore.commands.confirm import confirm
+    from condstore.commands.refusals import refusal
 
     to, asked = terminal(), client(url, user=user)
     found = asked.tag(tag).tag
@@ -244,8 +247,11 @@ def unfreeze(
         answer(to, found, [f"{tag} is not frozen but {found.state}"], as_json=as_json)
         raise typer.Exit(0 if found.state == "unlocked" else 1)
     if dry_run:
-        said = f"would open {tag} again; for ever as it was: {found.reference}"
-        answer(to, {"would": "unfreeze", "tag": found}, [said], as_json=as_json)
-        return
+        refused = refusal(found, "frozen")
+        lines = [f"would open {tag} again; for ever as it was: {found.reference}"]
+        lines += [to.bad(f"refused: {refused}")] if refused else []
+        planned = {"would": "unfreeze", "tag": found, "refusal": refused}
+        answer(to, planned, lines, as_json=as_json)
+        raise typer.Exit(1 if refused else 0)
     confirm(to, f"frozen {found.reference} is about to be opened again", tag, yes=yes)
     _stands(to, asked.unfreeze_tag(tag, reason=reason), as_json=as_json)

@@ -224,12 +224,13 @@ def delete(
     tag was, for ever.
     """
     from condstore.commands.confirm import confirm
+    from condstore.commands.refusals import refusal
     from condstore.show.tags import held
 
     to, asked = terminal(), client(url, user=user)
     found = asked.tag(tag)
     if dry_run:
-        refused = None if found.tag.state == "unlocked" else f"the tag is {found.tag.state}"
+        refused = refusal(found.tag, "unlocked")
         planned = {"would": "delete", "content": found, "refusal": refused}
         lines = [f"would delete {tag}: {held(found)}"]
         lines += [to.bad(f"refused: {refused}")] if refused else []
