@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -45,6 +46,7 @@ class Home:
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "3",
+            "AIRFLOW__CORE__FERNET_KEY": "",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
@@ -122,6 +124,7 @@ def running(home: Home) -> Iterator[Home]:
     """Run API server, scheduler, DAG processor and triggerer until the tests are done."""
     port = str(free_port())
     home.environ |= {
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(32),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": port,
         "AIRFLOW__API__WORKERS": "1",

@@ -119,7 +119,7 @@ def campaign() -> None:
         folder = Path(params["folder"])
         folder.mkdir(parents=True, exist_ok=True)
         seal = hashlib.sha256(f"{reference}\n{begin}\n{end}".encode()).hexdigest()
-        path = folder / f"{content.tag.name}-{seal[:16]}.bundle"
+        path = folder / f"{content.tag.name}-{seal[:16]}.cdb"
         return {"begin": begin.pair(), "end": end.pair(), "path": str(path)}
 
     @task

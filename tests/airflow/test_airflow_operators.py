@@ -160,7 +160,7 @@ def test_files_that_are_not_there_fail_for_good(files):
 def test_pulled_again_is_the_same_bundle(tag, client, tmp_path):
     """Left as it is; another one is not overwritten unless that was asked for."""
     reference = client.freeze_tag(tag).reference
-    path = tmp_path / "O4.bundle"
+    path = tmp_path / "O4.cdb"
     assert twice(operators.PullBundleOperator, ref=reference, path=str(path)) == str(path)
     content = path.read_bytes()
     other = {"task_id": "pull", "ref": reference, "path": path, "begin": 1, "end": 5}

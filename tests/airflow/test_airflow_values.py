@@ -14,7 +14,7 @@ from condstore.airflow.covering import first_gap
 from condstore.errors import UsageError
 from condstore.moments import Moment
 
-MODULES = ["assets", "covering", "operators", "triggers", "watches"]
+MODULES = ["assets", "covering", "operators.written", "triggers", "twin", "watches"]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -67,9 +67,9 @@ class Store:
         """Return a client; it opens no socket yet."""
         return Client(self.urls, cache=self.cache, policy=policy, timeouts=timeouts, user=self.user)
 
-    def producer(self, in_flight: int, period: str = "") -> Producer:
+    def producer(self, in_flight: int) -> Producer:
         """Return what streams and puts; it opens no socket yet."""
-        return Producer(self.urls, in_flight=in_flight, period=period, user=self.user)
+        return Producer(self.urls, in_flight=in_flight, user=self.user)
 
     def server(self, policy: Policy = HASTY, timeouts: Timeouts | None = None) -> Server:
         """Return the servers themselves, for calls that are not the library's own."""

@@ -71,7 +71,6 @@ class StreamFilesOperator(CondstoreOperator):
         tag: str | None = None,
         payload_type: str | None = None,
         channels: Sequence[str] = (),
-        stream_tag: str = "stream",
         in_flight: int = 16,
         **kwargs: Arguments,
     ) -> None:
@@ -80,7 +79,6 @@ class StreamFilesOperator(CondstoreOperator):
         self.tag = tag
         self.payload_type = payload_type
         self.channels = channels
-        self.stream_tag = stream_tag
         self.in_flight = in_flight
 
     def act(self, store: Store, context: Context) -> dict[str, Json]:
@@ -91,8 +89,7 @@ class StreamFilesOperator(CondstoreOperator):
         return self._put(store, self.tag, [payload_file(row) for row in given])
 
     def _stream(self, store: Store, paths: list[Path]) -> dict[str, Json]:
-        period = store.client().period(self.stream_tag)
-        producer = store.producer(self.in_flight, period)
+        producer = store.producer(self.in_flight)
         work = (streaming.work(path, self.payload_type, tuple(self.channels)) for path in paths)
         report = asyncio.run(producer.stream(chain.from_iterable(work)))
         self.log.info("%d files: %s", len(paths), report)
