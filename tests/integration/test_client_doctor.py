@@ -162,7 +162,12 @@ def test_the_databuffer_is_no_logic_tier(pair):
 
 
 @pytest.mark.parametrize(
-    "says", [b"<html>It works!</html>", b"[]", b'{"ready": true}', b"", b"\xff"]
+    "says",
+    [
+        *(b"<html>It works!</html>", b"[]", b'{"ready": true}', b"", b"\xff", b"[" * 100_000),
+        *(b'{"ready": true, "applied_lsn": "x"}', b'{"ready": true, "applied_lsn": [1e400]}'),
+        *(b'{"ready": 1, "volume": 5, "checks": {}}', b'{"volume": {}, "ledger": [], "checks": 7}'),
+    ],
 )
 def test_another_service_on_that_port(stranger, says):
     """Whatever else answers there is not taken for condstore."""
@@ -262,6 +267,29 @@ def test_a_replica_that_starts_is_waited_for(stranger):
     ready = {"ready": False, "applied_lsn": 7, "head_lsn": 5000, "databuffer": "reachable"}
     url = stranger(says=json.dumps(ready).encode())
     assert "its view is at LSN 7 of 5000" in found(url, nobody())[url].said
+
+
+@pytest.mark.parametrize(
+    ("used", "failing", "volume", "said"),
+    [
+        (0.5, "ok", "good", "is ready"),
+        (0.95, "ok", "warn", "is ready"),
+        (0.99, "No space left on device", "bad", "is not ready: volume: No space left on device"),
+    ],
+)
+def test_a_volume_that_fills_is_told_before_it_is_full(stranger, used, failing, volume, said):
+    """At 90 % a warning, and what the databuffer's own probe of its volume says."""
+    body = {
+        "ready": failing == "ok",
+        "ledger": {"id": "x", "lsn": 7},
+        "volume": {"bytes_free": 10**9, "bytes_total": 10**11, "used": used},
+        "buffer": "OPERATIONAL",
+        "checks": {"ledger": "ok", "volume": failing},
+    }
+    told = found(nobody(), stranger(says=json.dumps(body).encode()))
+    assert told["volume"].state == volume
+    assert "1.0 GB left" in told["volume"].said
+    assert said in told["databuffer"].said
 
 
 def test_the_cache_directory_is_looked_at(tmp_path):

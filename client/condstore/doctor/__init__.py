@@ -2,7 +2,7 @@
 
 Asks and looks, writes nothing, and never raises because of what it finds: that is a finding, and
 each that is not good says what to do. `servers` asks the logic tier at each URL, `store` the
-databuffer, `here` looks at this machine; `asking` is one question over HTTP.
+databuffer, `here` looks at this machine; `asking` is one question over HTTP, `told` its answer.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from condstore.doctor.asking import Reached, Unreached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
+from condstore.doctor.told import Databuffer, Logic, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +35,11 @@ def look(url: str) -> Replica:
     asked = ask(url, "/readyz")
     if isinstance(asked, Unreached):
         return Replica(url, (unreached(TIER, url, asked, "CONDSTORE_URL"),))
-    body = asked.body
-    if "applied_lsn" not in body and not ("ready" in body and "detail" in body):
+    told = read(Logic.read, asked.body)
+    if told is None:
         return Replica(url, (_stranger(url, asked),))
-    findings = (*_standing(url, asked), *_on_the_way(url, asked))
-    return Replica(url, findings, body.get("ledger"), int(body.get("applied_lsn") or 0))
+    findings = (*_standing(url, told, asked.seconds), *_on_the_way(url, asked))
+    return Replica(url, findings, told.ledger, told.lsn)
 
 
 def together(replicas: tuple[Replica, ...]) -> Iterator[Finding]:
@@ -83,7 +84,7 @@ def unreached(what: str, url: str, failed: Unreached, variable: str) -> Finding:
 
 
 def _stranger(url: str, asked: Reached) -> Finding:
-    if "volume" in asked.body:
+    if read(Databuffer.read, asked.body):
         return bad(
             TIER,
             f"{url} is the databuffer, not the logic tier",
@@ -100,31 +101,29 @@ def _stranger(url: str, asked: Reached) -> Finding:
     )
 
 
-def _standing(url: str, asked: Reached) -> Iterator[Finding]:
+def _standing(url: str, told: Logic, seconds: float) -> Iterator[Finding]:
     """Say how the replica is: ready, writing, caught up."""
-    body = asked.body
-    lsn, head = int(body.get("applied_lsn") or 0), int(body.get("head_lsn") or 0)
-    if not body.get("ready"):
-        why = body.get("detail") or body.get("halted") or f"its view is at LSN {lsn} of {head}"
+    if not told.ready:
+        why = told.detail or told.halted or f"its view is at LSN {told.lsn} of {told.head}"
         yield bad(
             TIER,
             f"{url} is not ready: {why}",
             "wait until its view has caught up; else look at its log",
         )
         return
-    yield good(TIER, f"{url} is ready, LSN {lsn}, {1000 * asked.seconds:.0f} ms")
-    if body.get("halted"):
-        yield bad("writes", f"refused: {body['halted']}", "upgrade this replica, its log says more")
-    elif body.get("databuffer") != "reachable":
+    yield good(TIER, f"{url} is ready, LSN {told.lsn}, {1000 * seconds:.0f} ms")
+    if told.halted:
+        yield bad("writes", f"refused: {told.halted}", "upgrade this replica, its log says more")
+    elif not told.reachable:
         yield bad(
             "writes",
             f"refused: {url} cannot reach its databuffer; reads go on",
             "start the databuffer, or mend DB_BURL of the logic tier; nothing is lost meanwhile",
         )
-    elif not body.get("writes"):
+    elif not told.writes:
         yield bad("writes", f"refused by {url}", "look at its log")
-    elif head - lsn > _BEHIND:
-        said = f"{url} is {head - lsn} ledger entries behind"
+    elif told.head - told.lsn > _BEHIND:
+        said = f"{url} is {told.head - told.lsn} ledger entries behind"
         yield warn(
             "writes", said, "wait; if it does not shrink, look at the replica's load and log"
         )

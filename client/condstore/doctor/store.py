@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from condstore.doctor.asking import Reached, Unreached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
 from condstore.doctor.servers import unreached
+from condstore.doctor.told import Databuffer, Held, Logic, read
 from condstore.terminal import plural, size
 
 if TYPE_CHECKING:
@@ -42,46 +43,45 @@ def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
         only = f"{found.said}; only `condstore verify` asks there"
         yield warn(_WHAT, only, found.do)
         return
-    if "volume" not in asked.body:
-        logic = "applied_lsn" in asked.body
-        is_ = "is the logic tier" if logic else f"is another service ({asked.status} to /readyz)"
-        yield bad(_WHAT, f"{url} {is_}", "DB_BURL names the databuffer (port 8080)")
+    told = read(Databuffer.read, asked.body)
+    if told is None:
+        yield _stranger(url, asked)
         return
-    yield _standing(url, asked)
-    yield _volume(asked)
-    yield from _buffer(store, str(asked.body.get("buffer")))
-    yield from _other_ledger(str(asked.body.get("ledger", {}).get("id")), replicas)
+    yield _standing(url, told)
+    yield _volume(told)
+    held = read(Held.read, store.stat.body) if isinstance(store.stat, Reached) else None
+    if held is not None:
+        yield _buffer(held, told.buffer)
+    yield from _other_ledger(told.ledger, replicas)
 
 
-def _standing(url: str, asked: Reached) -> Finding:
-    if asked.body.get("ready"):
-        lsn = asked.body.get("ledger", {}).get("lsn")
-        return good(_WHAT, f"{url} is ready, LSN {lsn}")
-    failed = [f"{name}: {how}" for name, how in asked.body.get("checks", {}).items() if how != "ok"]
-    said = "; ".join(failed) or "it is stopping"
+def _stranger(url: str, asked: Reached) -> Finding:
+    logic = read(Logic.read, asked.body)
+    is_ = "is the logic tier" if logic else f"is another service ({asked.status} to /readyz)"
+    return bad(_WHAT, f"{url} {is_}", "DB_BURL names the databuffer (port 8080)")
+
+
+def _standing(url: str, told: Databuffer) -> Finding:
+    if told.ready:
+        return good(_WHAT, f"{url} is ready, LSN {told.lsn}")
+    said = "; ".join(told.failing) or "it is stopping"
     return bad(_WHAT, f"{url} is not ready: {said}", "look at its log and at the volume")
 
 
-def _volume(asked: Reached) -> Finding:
-    volume = asked.body["volume"]
-    used, free = float(volume["used"]), size(int(volume["bytes_free"]))
-    said = f"{100 * used:.0f} % full, {free} left"
-    if used < _FILLING:
+def _volume(told: Databuffer) -> Finding:
+    said = f"{100 * told.used:.0f} % full, {size(told.free)} left"
+    if told.used < _FILLING:
         return good("volume", said)
     do = "give it room: a full volume answers 507 to every write and loses nothing"
-    return bad("volume", said, do) if used >= _FULL else warn("volume", said, do)
+    return bad("volume", said, do) if told.used >= _FULL else warn("volume", said, do)
 
 
-def _buffer(store: Store, state: str) -> Iterator[Finding]:
-    if not isinstance(store.stat, Reached) or "n_itm" not in store.stat.body:
-        return
-    files, filled = (int(store.stat.body[name]) for name in ("n_itm", "buff_size"))
-    held = f"{plural(files, 'file')}, {size(filled)}"
-    if state == "FROZEN":
-        said = f"FROZEN with {held}: segments are refused"
-        yield warn("buffer", said, "when its training is done: condstore buffer flush")
-    else:
-        yield good("buffer", f"{state}, {held}")
+def _buffer(held: Held, state: str) -> Finding:
+    amount = f"{plural(held.files, 'file')}, {size(held.size)}"
+    if state != "FROZEN":
+        return good("buffer", f"{state}, {amount}")
+    said = f"FROZEN with {amount}: segments are refused"
+    return warn("buffer", said, "when its training is done: condstore buffer flush")
 
 
 def _other_ledger(ledger: str, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
