@@ -66,7 +66,7 @@ def svg(
         width=WIDTH,
         height=f"{bottom + 64:g}",
         viewBox=f"0 0 {WIDTH} {bottom + 64:g}",
-        role="img",
+        role="group",
         aria_labelledby="title desc",
     )
 
