@@ -36,16 +36,15 @@ class Terminal:
 
     def say(self, line: str = "") -> None:
         """Print one line of the result, at once."""
-        print(_harmless(line), file=self._out, flush=True)
+        _write(self._out, f"{_harmless(line)}\n")
 
     def complain(self, line: str) -> None:
         """Print one line that is not part of the result."""
-        print(_harmless(" ".join(line.splitlines())), file=self._err, flush=True)
+        _write(self._err, f"{_harmless(' '.join(line.splitlines()))}\n")
 
     def ask(self, question: str) -> str:
         """Print a question beside the results and return the line that was typed, "" at the end."""
-        self._err.write(_harmless(question))
-        self._err.flush()
+        _write(self._err, _harmless(question))
         return sys.stdin.readline()
 
     @property
@@ -160,6 +159,12 @@ class Terminal:
                 self.complain(f"{what}: {done} of {total} {unit}")
 
         return advance
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write at once and in one piece: the lines of two threads never run into each other."""
+    stream.write(text)
+    stream.flush()
 
 
 def _harmless(text: str) -> str:
