@@ -199,7 +199,7 @@ class _Demo:
             )
 
     def _verify(self) -> None:
-        with self._terminal.stages() as tell:
+        with self._terminal.stages("checking") as tell:
             report = verify(self._buffer_url, payloads=True, tell=tell)
         for line in show.verified(report, self._terminal):
             self._say("verify" if line.startswith("ledger") else "", line)

@@ -88,8 +88,11 @@ class Terminal:
         return f"\x1b[{code}m{text}\x1b[0m"
 
     @contextlib.contextmanager
-    def progress(self, what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-        """Give a function that is told how much more was done; show it while the block runs."""
+    def progress(self, what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+        """Give a function that is told how much more was done; show it while the block runs.
+
+        `total` is None where nobody knows how much there is.
+        """
         if self._err.isatty():
             with self._bar(what, total, unit) as advance:
                 yield advance
@@ -108,17 +111,20 @@ class Terminal:
             yield
 
     @contextlib.contextmanager
-    def stages(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Give a function that is told (what, done, of) for one stage of the work after another."""
+    def stages(self, doing: str) -> Iterator[Callable[[str, int, int | None], None]]:
+        """Give a function that is told (what, done, of) for one stage of the work after another.
+
+        `doing` is the work in one word: `checking`.
+        """
         with contextlib.ExitStack() as stack:
             now, seen = "", 0
             advance: Callable[[int], None] = _nothing
 
-            def tell(what: str, done: int, total: int) -> None:
+            def tell(what: str, done: int, total: int | None) -> None:
                 nonlocal now, seen, advance
                 if what != now:
                     stack.close()
-                    advance = stack.enter_context(self.progress("checking", total, what))
+                    advance = stack.enter_context(self.progress(doing, total, what))
                     now, seen = what, 0
                 advance(done - seen)
                 seen = done
@@ -126,7 +132,7 @@ class Terminal:
             yield tell
 
     @contextlib.contextmanager
-    def _bar(self, what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    def _bar(self, what: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
         from rich.console import Console  # noqa: PLC0415 - only where a bar can move
         from rich.progress import (  # noqa: PLC0415
             BarColumn,
@@ -148,15 +154,16 @@ class Terminal:
             task = bar.add_task(what, total=total)
             yield lambda more: bar.advance(task, more)
 
-    def _lines(self, what: str, total: int, unit: str) -> Callable[[int], None]:
+    def _lines(self, what: str, total: int | None, unit: str) -> Callable[[int], None]:
         done, told = 0, time.monotonic()
+        of = "" if total is None else f" of {total}"
 
         def advance(more: int) -> None:
             nonlocal done, told
             done += more
             if time.monotonic() - told > _EVERY:
                 told = time.monotonic()
-                self.complain(f"{what}: {done} of {total} {unit}")
+                self.complain(f"{what}: {done}{of} {unit}")
 
         return advance
 

@@ -81,6 +81,16 @@ def test_pulling_again_changes_nothing_and_another_file_is_left_alone(condstore)
     condstore("pull", "prompt", "-o", "other.cdb", "--force")
 
 
+def test_a_pull_at_a_terminal_shows_how_far_it_is(condstore):
+    """What is read, then what is downloaded; the result is a line of its own."""
+    status, said = condstore.typed("condstore pull prompt -o terminal.cdb")
+    assert status == 0, said
+    shown = command.plain(said)
+    assert "pulling" in shown
+    assert "payload IOVs" in shown
+    assert "its fingerprint is proven" in shown.splitlines()[-1]
+
+
 def test_payloads_may_lie_beside_or_nowhere(condstore):
     """`verify` reads them where they are."""
     condstore("pull", "prompt", "--payloads-beside", "blobs", "-o", "beside.cdb")

@@ -93,6 +93,8 @@ def insert(client: Client, tag: str, entries: Sequence[Entry], to: Terminal) -> 
 def _stored(client: Client, files: Sequence[Path], to: Terminal) -> dict[Path, str]:
     """Store the files, some at once, and return their digests."""
     each = list(dict.fromkeys(files))
+    if not each:
+        return {}
     digests: dict[Path, str] = {}
     with (
         to.progress("payloads", len(each), "stored") as advance,

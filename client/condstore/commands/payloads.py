@@ -175,7 +175,7 @@ def pull(
     from condstore import bundle, show
 
     to, target = terminal(), output or Path(f"{tag.partition('@')[0]}.cdb")
-    with to.stages() as tell:
+    with to.stages("pulling") as tell:
         pulled = bundle.pull(
             client(url),
             tag,
@@ -186,6 +186,6 @@ def pull(
             payloads=payloads if beside is None else beside,
             prove=prove,
             force=force,
-            tell=lambda now: tell(now.what, now.done, now.total or 0),
+            tell=lambda now: tell(now.what, now.done, now.total),
         )
     answer(to, pulled, show.pulled(pulled), as_json=as_json)

@@ -132,7 +132,7 @@ def _verify_store(to: Terminal, url: str | None, *, payloads: bool, as_json: boo
     from condstore.verify import verify as check
 
     base = parse_urls(url, "--url")[0] if url else settings().buffer_url
-    with to.stages() as tell:
+    with to.stages("checking") as tell:
         report = check(base, payloads=payloads, tell=tell)
     answer(to, report, show.verified(report, to), as_json=as_json)
     raise typer.Exit(1 if report.problems else 0)
