@@ -94,10 +94,7 @@ class Home:
             dag_id,
             task_id,
         )
-        value: Any = found[0][0]
-        while isinstance(value, str) and value[:1] in {*'[{"'}:  # JSON, at times in a JSON string
-            value = json.loads(value)
-        return value
+        return unwrapped(found[0][0])
 
     def logs(self, dag_id: str, task_id: str) -> str:
         """Return what all tries of a task logged, its triggers' part too."""
@@ -108,6 +105,13 @@ class Home:
         """Return a new home that starts as this one: its database is made already."""
         shutil.copytree(self.path, path, ignore=shutil.ignore_patterns("airflow.cfg", "logs"))
         return Home(path, environ)
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what a task returned from what the database has: JSON, at times in a JSON string."""
+    while isinstance(value, str) and value[:1] in {*'[{"'}:
+        value = json.loads(value)
+    return value
 
 
 def made(path: Path) -> Home:

@@ -23,7 +23,7 @@ def killed(context, result):
     default_args={"retries": 1, "retry_delay": timedelta(0), "post_execute": killed},
 )
 def acts():
-    """Insert, put, freeze, clone, pull, unfreeze; stream."""
+    """Insert, put, freeze, clone and freeze the clone, pull, unfreeze; stream."""
     insert = operators.InsertIOVOperator(
         task_id="insert",
         tag="acts",
@@ -41,7 +41,9 @@ def acts():
     )
     unfreeze = operators.UnfreezeTagOperator(task_id="unfreeze", tag="acts", reason="tested")
     operators.StreamFilesOperator(task_id="stream", files=str(FOLDER / "acts" / "*.json"))
+    mapped = operators.FreezeTagOperator.partial(task_id="mapped").expand(tag=["acts-2"])
     [insert, put] >> freeze >> [clone, pull] >> unfreeze
+    clone >> mapped
 
 
 acts()

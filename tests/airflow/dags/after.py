@@ -8,17 +8,17 @@ def after():
     """Take the reference from the event that started the run."""
 
     @task
-    def reference(triggering_asset_events=None):
-        """Return `TAG@fingerprint`."""
-        found = {
-            event.extra["reference"]  # told by the asset and by its alias
-            for events in triggering_asset_events.values()
-            for event in events
-        }
-        (reference,) = found
-        return reference
+    def references(triggering_asset_events=None):
+        """Return each `TAG@fingerprint`, which the asset and its alias tell alike."""
+        return sorted(
+            {
+                event.extra["reference"]
+                for events in triggering_asset_events.values()
+                for event in events
+            }
+        )
 
-    reference()
+    references()
 
 
 after()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import AssetAlias
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -43,10 +43,10 @@ class FreezeTagOperator(CondstoreOperator):
         strict: bool = False,
         template: str | None = None,
         read_bytes: bool = False,
-        outlets: Sequence[Any] = (),
         **kwargs: Arguments,
     ) -> None:
-        super().__init__(outlets=[*outlets, AssetAlias(assets.FROZEN)], **kwargs)
+        super().__init__(**kwargs)
+        self.outlets.append(AssetAlias(assets.FROZEN))
         self.tag = tag
         self.reason = reason
         self.strict = strict
