@@ -5,10 +5,11 @@ import importlib
 import json
 
 import pytest
-from airflow.sdk import Connection
+from airflow.sdk import Asset, Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from condstore.airflow.assets import asset_of
 from condstore.airflow.connection import Store
 from condstore.airflow.covering import first_gap
 from condstore.errors import UsageError
@@ -98,3 +99,17 @@ def test_the_first_gap_is_what_counting_moments_finds(pieces, begin, length):
         first = covered.index(False)
         length = next((i for i, on in enumerate(covered[first:]) if on), len(covered) - first)
         assert found == (Moment(begin + first), Moment(begin + first + length))
+
+
+def test_an_assets_uri_has_one_form():
+    """Airflow asks the provider: a host's letters are small, a last slash is none."""
+    assert Asset("condstore://A.example:5000/O4/").uri == "condstore://a.example:5000/O4"
+    assert asset_of("O4", "http://a.example:5000").uri == "condstore://a.example:5000/O4"
+    assert asset_of("O4/../x", "http://a").uri == "condstore://a/O4%2F..%2Fx"
+
+
+@pytest.mark.parametrize("uri", ["condstore://a.example", "condstore:///O4", "condstore://a/b/c"])
+def test_an_asset_that_is_no_tag_is_refused(uri):
+    """When the DAG is parsed, so that nobody waits for an event that never comes."""
+    with pytest.raises(ValueError, match="condstore://host:port/TAG"):
+        Asset(uri)
