@@ -62,6 +62,14 @@ def test_a_gap_is_a_gap_offline_too(condstore, alone):
     assert run("resolve", "prompt", "350", "--offline", bundle, expect=1) == said
 
 
+def test_a_bundle_never_changes(alone):
+    """There is nothing to watch."""
+    run, bundle = alone
+    status, said = run.shell(f"condstore resolve prompt 250 --watch --offline {bundle}")
+    assert status == 0
+    assert "never changes" in said
+
+
 def test_a_payload_comes_out_of_a_bundle(alone):
     """Verified, under its name."""
     run, bundle = alone

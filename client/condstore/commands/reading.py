@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +82,9 @@ def resolve(
 
     to, when, asked = terminal(), Moment.parse(moment), reader(url, offline, cache)
     if watch:
-        watching.watch(asked, tag, when, payload_type, to, every=interval, as_json=as_json)
+        again = partial(asked.resolve, tag, when, payload_type)
+        fixed = offline is not None or "@" in tag  # TAG@<fingerprint>, TAG@<LSN>
+        watching.watch(again, to, every=interval, fixed=fixed, as_json=as_json)
         return
     found = asked.resolve(tag, when, payload_type)
     how = style_of(moment, found.since, found.until)

@@ -1,7 +1,7 @@
 """`condstore resolve --watch`: ask again and again, and say only what is new.
 
-The servers tell whether a known answer is still true; which ledger position they are at is not
-news. A server that goes away is said once, and waited for.
+Which ledger position the servers are at is not news, and a question costs them next to nothing.
+A server that goes away is said once, and waited for.
 """
 
 from __future__ import annotations
@@ -17,46 +17,28 @@ from condstore.interrupts import terminable, until_stopped
 from condstore.show.written import style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from condstore.client import Client
-    from condstore.moments import Moment
     from condstore.results import Resolution
     from condstore.terminal import Terminal
 
 
 def watch(
-    client: Client,
-    ref: str,
-    moment: Moment,
-    payload_type: str | None,
-    to: Terminal,
-    *,
-    every: float,
-    as_json: bool,
+    ask: Callable[[], Resolution], to: Terminal, *, every: float, fixed: bool, as_json: bool
 ) -> None:
-    """Print the answer, and again whenever it changes, until Ctrl-C; ask each `every` seconds.
+    """Print what `ask` answers, and again whenever that changes, until Ctrl-C.
 
-    An answer that cannot change, that of a fixed reference, is printed once.
+    It is asked each `every` seconds; a `fixed` answer, which cannot change, is printed once.
     """
     with until_stopped(), terminable():
-        for number, found in enumerate(_answers(client, ref, moment, payload_type, to, every)):
+        for number, found in enumerate(_answers(ask, to, every)):
             if as_json:
                 to.say(show.as_json(found, lines=True))
             else:
                 _say(to, found, first=number == 0)
-            if is_fixed(ref):
-                to.complain(f"{ref} never changes: nothing to watch")
+            if fixed:
+                to.complain(f"{found.tag}: this answer never changes, nothing to watch")
                 return
-
-
-def is_fixed(ref: str) -> bool:
-    """Say whether a reference names one state for ever: TAG@<fingerprint>, TAG@<LSN>.
-
-    >>> is_fixed("prompt@17"), is_fixed("prompt")
-    (True, False)
-    """
-    return "@" in ref
 
 
 def _say(to: Terminal, found: Resolution, *, first: bool) -> None:
@@ -68,19 +50,12 @@ def _say(to: Terminal, found: Resolution, *, first: bool) -> None:
         to.say(line)
 
 
-def _answers(
-    client: Client,
-    ref: str,
-    moment: Moment,
-    payload_type: str | None,
-    to: Terminal,
-    every: float,
-) -> Iterator[Resolution]:
+def _answers(ask: Callable[[], Resolution], to: Terminal, every: float) -> Iterator[Resolution]:
     """Yield the answer each time it differs from the one before."""
     never, known, away = threading.Event(), None, False
     while True:
         try:
-            found = client.resolve(ref, moment, payload_type)
+            found = ask()
         except ServerAway as error:
             if known is None:
                 raise
