@@ -84,6 +84,15 @@ def test_a_strict_freeze_of_a_tag_with_a_gap_is_tried_again(tag, client):
     assert client.tag(tag).tag.state == "unlocked"
 
 
+def test_a_freeze_that_is_not_strict_says_what_is_wrong(tag, client, capsys):
+    """In the task's log; without the look it says nothing."""
+    client.insert_iovs(tag, [NewIOV("Hole", (1, 0), (2, 0), "a"), NewIOV("Hole", (3, 0), name="b")])
+    done(operators.FreezeTagOperator(task_id="freeze", tag=tag))
+    assert "Hole: 1 gaps at 2:0" in capsys.readouterr().out
+    done(operators.FreezeTagOperator(task_id="freeze", tag=tag, report=False))
+    assert "gaps" not in capsys.readouterr().out
+
+
 def test_unfrozen_again_is_unlocked(tag, client):
     """An unlocked tag stays so."""
     client.freeze_tag(tag)

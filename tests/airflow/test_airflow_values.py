@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from condstore.airflow.assets import asset_of
 from condstore.airflow.connection import Store
 from condstore.airflow.covering import first_gap
+from condstore.airflow.twin import Twin
 from condstore.errors import UsageError
 from condstore.moments import Moment
+from datastore_logic.config import Config
 
 MODULES = ["assets", "covering", "operators.written", "triggers", "twin", "watches"]
 
@@ -113,3 +115,10 @@ def test_an_asset_that_is_no_tag_is_refused(uri):
     """When the DAG is parsed, so that nobody waits for an event that never comes."""
     with pytest.raises(ValueError, match="condstore://host:port/TAG"):
         Asset(uri)
+
+
+def test_enough_is_as_much_as_at_the_server():
+    """Where neither is told MAX_SIZE, the DAG waits for what the logic tier asks."""
+    assert Twin.from_environ({}).max_size == Config().max_size
+    with pytest.raises(UsageError, match="MAX_SIZE='much'"):
+        Twin.from_environ({"MAX_SIZE": "much"})

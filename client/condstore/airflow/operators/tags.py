@@ -26,8 +26,9 @@ class FreezeTagOperator(CondstoreOperator):
     """Freeze a tag; return `TAG@<fingerprint>`, and publish it as an asset event.
 
     `strict` refuses a tag with a gap, with a payload that is not in the store, or with less than
-    `template` has. The event belongs to the tag's asset, `condstore://host:port/TAG`, to every
-    asset among the task's `outlets`, and to the alias `condstore-frozen`.
+    `template` has; without it the log says so. `report=False` freezes a large tag without that
+    look, which may take a minute. The event belongs to the tag's asset, `condstore://host:port/TAG`,
+    to every asset among the task's `outlets`, and to the alias `condstore-frozen`.
     """
 
     template_fields: Sequence[str] = (
@@ -43,6 +44,7 @@ class FreezeTagOperator(CondstoreOperator):
         strict: bool = False,
         template: str | None = None,
         read_bytes: bool = False,
+        report: bool = True,
         **kwargs: Arguments,
     ) -> None:
         super().__init__(**kwargs)
@@ -52,19 +54,24 @@ class FreezeTagOperator(CondstoreOperator):
         self.strict = strict
         self.template = template
         self.read_bytes = read_bytes
+        self.report = report or strict
 
     def act(self, store: Store, context: Context) -> str:
         """Freeze it; a frozen tag answers the same again."""
         client = store.client()
         look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
         try:
-            frozen = client.freeze_tag(self.tag, reason=self.reason, strict=self.strict, **look)
+            frozen = client.freeze_tag(
+                self.tag, reason=self.reason, strict=self.strict, report=self.report, **look
+            )
         except Conflict as conflict:
             if conflict.code != "preflight_failed":
                 raise
             found = in_words(client.check(self.tag, **look))
             raise AirflowException(f"{self.tag} is not frozen: {found}") from conflict
         self.log.info("%s is frozen: %s", frozen.tag, frozen.reference)
+        if frozen.report is not None and not frozen.report.ok:
+            self.log.warning("%s has %s", frozen.tag, in_words(frozen.report))
         assets.publish(frozen, store, context)
         return frozen.reference
 
