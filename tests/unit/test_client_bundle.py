@@ -1,6 +1,7 @@
 """Bundles: what is pulled answers as the server would, and what was not pulled is an error."""
 
 import doctest
+import fcntl
 import importlib
 import itertools
 import os
@@ -221,6 +222,21 @@ def test_a_streamed_tag_is_proven_by_its_segments(tmp_path):
         bundle.pull(liar, liar.ref, tmp_path / "c")
 
 
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([("h", 1, 2, "b"), ("h", 2, 3, "a")], "b, which is no segment there"),
+        ([("h", 1, 2, "a")], "leaves out a segment of h"),
+    ],
+)
+def test_a_server_that_misplaces_or_leaves_out_segments_is_found(rows, found, tmp_path):
+    """Where segments do not overlap, they say what is to be answered, and where."""
+    segments = [iov("h", 1, 2, "a"), iov("h", 2, 3, "b")]
+    liar = ToldTag({"h": [iov(*row) for row in rows]}, streamed={"h": segments})
+    with pytest.raises(NotProven, match=found):
+        bundle.pull(liar, liar.ref, tmp_path / "c")
+
+
 def test_the_same_again_changes_nothing_and_another_is_refused(many, tmp_path):
     """An operator that is tried again succeeds; nobody loses a bundle to a name used twice."""
     path = tmp_path / "b"
@@ -267,6 +283,38 @@ def test_what_is_no_bundle_says_so(tmp_path):
         Bundle(tmp_path)
     with pytest.raises(UsageError, match="no condstore bundle"):
         Bundle(tmp_path / "text")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):  # the one gives nothing, the other no end
+        with pytest.raises(UsageError, match="is no file"):
+            Bundle(path)
+    for path in (tmp_path / "text" / "x", tmp_path / ("x" * 300), "a\0b"):
+        with pytest.raises(UsageError, match="cannot be read"):
+            Bundle(path)
+
+
+def test_a_bundle_that_was_closed_is_not_called_damaged(many, tmp_path):
+    """Nobody is sent to copy a sound file anew."""
+    bundle.pull(many, many.ref, tmp_path / "b")
+    found = Bundle(tmp_path / "b")
+    found.close()
+    with pytest.raises(UsageError, match="was closed"):
+        found.resolve("prompt", Moment(3), None)
+
+
+def test_a_pull_that_is_swept_while_it_begins_begins_again(many, tmp_path, monkeypatch):
+    """Another pull of that name may find its file before it is locked."""
+    lock, swept = fcntl.flock, []
+
+    def late(file, how):
+        if not swept:
+            swept.extend(tmp_path.iterdir())
+            swept[0].unlink()
+        lock(file, how)
+
+    monkeypatch.setattr("condstore.bundle.writing.fcntl.flock", late)
+    bundle.pull(many, many.ref, tmp_path / "b")
+    assert [*tmp_path.iterdir()] == [tmp_path / "b"]
+    bundle.verify(tmp_path / "b")
 
 
 def test_threads_share_a_bundle(many, tmp_path):

@@ -119,11 +119,17 @@ def test_a_damaged_bundle_is_not_taken_for_the_one_that_is_wanted(path, told):
     bundle.verify(path)
 
 
-def forged(path):
-    """Change a row, and make all seals anew."""
+FORGED = "UPDATE iov SET name = 'forged' WHERE name = 'Beam-1:0'"
+CALLED_STREAMED = """INSERT INTO segment SELECT list, start_major, start_major, start_minor,
+end_major, end_minor, name, checksum, digest FROM iov WHERE name IS NOT NULL"""
+
+
+def forged(path, *statements):
+    """Change rows, and make all seals anew."""
     path.write_bytes(path.read_bytes()[: -layout.TRAILER_SIZE])
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE iov SET name = 'forged' WHERE name = 'Beam-1:0'")
+    for statement in statements:
+        connection.execute(statement)
     for part, *row in connection.execute(f"SELECT slice, {layout.ROW} FROM iov").fetchall():  # noqa: S608
         connection.execute(
             "UPDATE iov SET seal = ? WHERE (slice, list, start_major, start_minor) = (?, ?, ?, ?)",
@@ -137,9 +143,25 @@ def forged(path):
 
 def test_a_forged_bundle_does_not_give_the_fingerprint(path):
     """Who makes all seals anew is found by `verify`, which computes the fingerprint."""
-    forged(path)
+    forged(path, FORGED)
     Bundle(path).close()
     with pytest.raises(DamagedBundle, match="do not give the fingerprint of prompt@"):
+        bundle.verify(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        FORGED,
+        "UPDATE iov SET name = 'Beam-4:0' WHERE name = 'Beam-1:0'",
+        "UPDATE iov SET end_major = start_major, name = NULL WHERE name = 'Field-2:0'",
+    ],
+)
+def test_who_calls_the_rows_that_were_segments_cannot_alter_what_is_answered(path, change):
+    """What a list of segments proves is what is answered, not what might have been."""
+    forged(path, CALLED_STREAMED, change)
+    Bundle(path).close()
+    with pytest.raises(DamagedBundle, match=r"no segment of that|nowhere answered"):
         bundle.verify(path)
 
 

@@ -62,6 +62,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever SQLite says of a file that is damaged into `DamagedBundle`, which names it."""
     try:
         yield
+    except sqlite3.ProgrammingError as error:
+        raise UsageError(f"{path} was closed ({error}); open it again") from error
     except (sqlite3.Error, UnicodeDecodeError, OverflowError) as error:
         raise damaged(path, f"SQLite says: {error}") from error
 
@@ -74,6 +76,8 @@ def damaged(path: Path, what: str) -> DamagedBundle:
 def told_digest(path: Path) -> str:
     """Return the SHA-256 that the last line tells of all before it."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would hold us
+            raise UsageError(f"{path} is no file; a bundle is one file")
         with path.open("rb") as file:
             magic = file.read(16)
             size = file.seek(0, os.SEEK_END)
@@ -83,12 +87,18 @@ def told_digest(path: Path) -> str:
         raise UsageError(f"there is no bundle {path}; `condstore pull` writes one") from error
     except IsADirectoryError as error:
         raise UsageError(f"{path} is a directory; a bundle is one file") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({_why(error)})") from error
     digest = last.decode("ascii", "replace").strip()[-64:]
     if last == layout.trailer(digest):
         return digest
     if magic == b"SQLite format 3\0" or last.startswith(layout.TRAILER[:20]):
         raise damaged(path, "its last line is missing or changed: was it copied whole?")
     raise UsageError(f"{path} is no condstore bundle")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def check_whole(path: Path, told: str) -> None:

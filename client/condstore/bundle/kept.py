@@ -17,6 +17,7 @@ from condstore.bundle.fingerprint import (
     timeline_fingerprint,
 )
 from condstore.bundle.rows import Chain, Rows
+from condstore.bundle.streamed import Held
 from condstore.bundle.told import Pulled
 from condstore.digests import Digest
 from condstore.errors import UsageError
@@ -148,6 +149,8 @@ def _check_rows(rows: Rows, about: About) -> tuple[int, dict[str, str]]:
     kinds = {at: held.payload_type for at, held in lists if held.payload_type in about.pulled}
     chains = {number: Chain(rows.path) for number in kinds}
     totals = {number: TimelineFingerprint() for number in kinds}
+    segments = {number: rows.query(_SEGMENTS, (number,)) for number in kinds}
+    streamed = {number: Held(some) for number, some in segments.items() if some}
     count = 0
     for row in rows.everything():
         _, number, *bounds, _, _, name, checksum, digest, _, _, _, _ = row
@@ -155,13 +158,18 @@ def _check_rows(rows: Rows, about: About) -> tuple[int, dict[str, str]]:
             raise damaged(rows.path, "it has rows of a list that it does not know")
         if chains[number].goes_on_with(row) and name is not None:
             major, minor, end_major, end_minor = bounds
-            totals[number].add((major, minor, end_major, end_minor, name, checksum, digest))
+            exact = (major, minor, end_major, end_minor, name, checksum, digest)
+            if number in streamed and not streamed[number].belongs(exact):
+                raise damaged(rows.path, f"it answers with {name} where no segment of that is")
+            totals[number].add(exact)
             count += 1
     timelines = {}
     for number, kind in kinds.items():
         chains[number].end_at(about.end)
-        segments = rows.query(_SEGMENTS, (number,))
-        timelines[kind] = timeline_fingerprint(segments) if segments else totals[number].hexdigest()
+        if about.whole and number in streamed and not streamed[number].all_answered():
+            raise damaged(rows.path, f"a segment of {kind} is nowhere answered")
+        some = segments[number]
+        timelines[kind] = timeline_fingerprint(some) if some else totals[number].hexdigest()
     return count, timelines
 
 

@@ -14,6 +14,7 @@ from condstore.bundle.fingerprint import (
     timeline_fingerprint,
 )
 from condstore.bundle.linked import linked
+from condstore.bundle.streamed import Held
 from condstore.bundle.told import Progress
 from condstore.errors import NotProven, UnexpectedAnswer
 
@@ -87,9 +88,12 @@ def _read_segments(client: Told, about: About, writer: Writer, timelines: dict[s
         segments = [_exact(row) for row in told]
         timelines[held.payload_type] = timeline_fingerprint(segments)
         writer.keep_segments(number, segments)
-    foreign = writer.foreign()
-    if foreign is not None:
-        raise NotProven(f"the server answers with {foreign}, which is no segment of the tag's")
+        answered = Held(segments)
+        for row in writer.staged(number):
+            if not answered.belongs(row):
+                raise NotProven(f"the server answers with {row[4]}, which is no segment there")
+        if about.whole and not answered.all_answered():
+            raise NotProven(f"the server leaves out a segment of {held.payload_type}")
 
 
 def _stage(

@@ -63,15 +63,13 @@ class Writer:
         rows = ((number, at, *segment) for at, segment in enumerate(segments))
         self._connection.executemany(_SEGMENT, rows)
 
-    def foreign(self) -> str | None:
-        """Return the name of a staged payload that no segment of its streamed list has."""
+    def staged(self, number: int) -> Iterator[Exact]:
+        """Yield the staged rows of a list that have a payload, by their start."""
         query = (
-            "SELECT list, name, checksum, digest FROM staged WHERE name IS NOT NULL"
-            " AND list IN (SELECT list FROM segment)"
-            " EXCEPT SELECT list, name, checksum, digest FROM segment LIMIT 1"
+            "SELECT start_major, start_minor, end_major, end_minor, name, checksum, digest"
+            " FROM staged WHERE list = ? AND name IS NOT NULL ORDER BY start_major, start_minor"
         )
-        found = self._connection.execute(query).fetchone()
-        return None if found is None else str(found[1])
+        return self._connection.execute(query, (number,))
 
     def digests(self) -> Iterator[str]:
         """Yield the digests of the staged payloads, each once, in order."""
@@ -126,10 +124,8 @@ def unnamed(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise UsageError(f"there is no directory {path.parent} to write {path.name} into")
     _sweep(path)
-    number, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
-    part = Path(name)
+    number, part = _begun(path)
     try:
-        fcntl.flock(number, fcntl.LOCK_EX)
         yield part
         _seal(part)
         part.chmod(0o666 & ~_umask())
@@ -140,6 +136,17 @@ def unnamed(path: Path) -> Iterator[Path]:
     finally:
         os.close(number)
         part.unlink(missing_ok=True)
+
+
+def _begun(path: Path) -> tuple[int, Path]:
+    """Make a file beside `path` and lock it; once more if a sweep came in between."""
+    while True:
+        number, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+        with contextlib.suppress(FileNotFoundError):
+            fcntl.flock(number, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(number), os.stat(name)):  # noqa: PTH116 - as it came
+                return number, Path(name)
+        os.close(number)
 
 
 def _sweep(path: Path) -> None:
