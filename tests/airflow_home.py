@@ -58,7 +58,7 @@ class Home:
             **self.environ,
         }
 
-    def cli(self, *args: str, within: float = 120) -> subprocess.CompletedProcess[str]:
+    def cli(self, *args: str, within: float = 240) -> subprocess.CompletedProcess[str]:
         """Run one of Airflow's commands to its end."""
         return subprocess.run(
             [BIN / "airflow", *args],

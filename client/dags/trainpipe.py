@@ -50,23 +50,37 @@ PARAMS = {
 
 @dataclass(slots=True)
 class Summary:
-    """What a training starts from: how much there is of a channel, and how loud it is."""
+    """What a training starts from: how much there is of a channel, and how loud it is.
+
+    `power` is the sum of the squares; `others` are payloads of this type that are no segments.
+    """
 
     payload_type: str
     segments: int = 0
     samples: int = 0
     power: float = 0.0
+    others: int = 0
 
     @classmethod
     def of(cls, client: Client, reference: str, payload_type: str) -> Summary:
         """Read every segment of a channel, one at a time, each checked against its digest."""
         summary = cls(payload_type)
         for iov in client.iovs(reference, payload_type):
-            samples = orjson.loads(client.payload(iov))["h"]
-            summary.segments += 1
-            summary.samples += len(samples)
-            summary.power += math.fsum(value * value for value in samples)
+            samples = samples_of(client.payload(iov))
+            summary.others += samples is None
+            summary.segments += samples is not None
+            summary.samples += len(samples or ())
+            summary.power += math.fsum(value * value for value in samples or ())
         return summary
+
+
+def samples_of(content: bytes) -> list[float] | None:
+    """Return a segment's samples; None if the payload is something else."""
+    try:
+        found = orjson.loads(content)["h"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return found if isinstance(found, list) else None
 
 
 def write(path: Path, content: bytes) -> None:

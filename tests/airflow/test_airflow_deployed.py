@@ -57,7 +57,7 @@ def deploy(home, name):
     shutil.copy(DAGS / f"{name}.py", home.dags)
 
 
-def finished(home, name, within=150):
+def finished(home, name, within=200):
     """Wait until the DAG's run has ended; return the states of its tasks."""
     eventually(
         lambda: home.rows(
@@ -76,7 +76,7 @@ def test_every_operator_killed_after_its_work_succeeds_when_tried_again(deployed
     client = Client(store.logic.url)
     client.create_tag("acts")
     deploy(deployed, "after")
-    eventually(lambda: deployed.rows("SELECT 1 FROM dag WHERE dag_id = 'after'"), within=60)
+    eventually(lambda: deployed.rows("SELECT 1 FROM dag WHERE dag_id = 'after'"), within=120)
     deploy(deployed, "acts")
     states = finished(deployed, "acts")
     assert set(states.values()) == {"success"}, deployed.logs("acts", "*")[-4000:]
@@ -100,7 +100,7 @@ def test_every_operator_killed_after_its_work_succeeds_when_tried_again(deployed
     assert sorted(uri for uri, _ in events) == [
         *(f"condstore://{host}/acts", f"condstore://{host}/acts-2")
     ]
-    eventually(lambda: told(deployed) == references, within=60)
+    eventually(lambda: told(deployed) == references, within=120)
 
 
 def told(home):
@@ -114,7 +114,7 @@ def test_a_task_killed_while_it_streams_streams_each_segment_once(deployed, stor
     client = Client(store.logic.url)
     before = client.buffer().files
     deploy(deployed, "long")
-    eventually(lambda: client.buffer().files > before + 50, within=90)
+    eventually(lambda: client.buffer().files > before + 50, within=120)
     ((pid,),) = deployed.rows("SELECT pid FROM task_instance WHERE dag_id = 'long'")
     os.kill(pid, signal.SIGKILL)
     assert client.buffer().files < before + SEGMENTS
@@ -132,18 +132,20 @@ def test_sensors_wait_in_the_triggerer_while_the_store_is_away(deployed, store):
     client.insert_iovs("waits", [NewIOV("Beam", (100, 0), (150, 0), name="a")])
     deploy(deployed, "waits")
     tasks = ("buffer", "covers", "frozen")
-    eventually(lambda: deployed.states("waits") == dict.fromkeys(tasks, "deferred"), within=90)
+    eventually(lambda: deployed.states("waits") == dict.fromkeys(tasks, "deferred"), within=120)
     store.logic.stop()
-    eventually(lambda: all("not seen" in deployed.logs("waits", task) for task in tasks), within=60)
+    eventually(
+        lambda: all("not seen" in deployed.logs("waits", task) for task in tasks), within=120
+    )
     assert deployed.states("waits") == dict.fromkeys(tasks, "deferred")
     store.logic.restart()
     store.settle()
     client.insert_iovs("waits", [NewIOV("Beam", (160, 0), name="c")])
     eventually(
-        lambda: "Beam has a gap from 150:0 to 160:0" in deployed.logs("waits", "covers"), within=60
+        lambda: "Beam has a gap from 150:0 to 160:0" in deployed.logs("waits", "covers"), within=120
     )
     client.insert_iovs("waits", [NewIOV("Beam", (150, 0), name="b")])
-    eventually(lambda: deployed.states("waits")["covers"] == "success", within=60)
+    eventually(lambda: deployed.states("waits")["covers"] == "success", within=120)
     covered = deployed.xcom("waits", "covers")
     assert [iov.name for iov in client.iovs(covered, "Beam")] == ["a", "b", "c"]
     reference = client.freeze_tag("waits").reference

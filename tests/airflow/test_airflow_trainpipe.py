@@ -10,6 +10,8 @@ from condstore.airflow.connection import Store
 from condstore.airflow.triggers import ONCE
 from condstore.airflow.twin import Twin
 from condstore.airflow.watches import BufferFilled
+from condstore.moments import Moment
+from condstore.results import Validity
 from condstore.segments import Segment
 
 
@@ -35,6 +37,7 @@ def trained(home, connection, *args):
 def test_a_full_buffer_is_frozen_and_preprocessed(home, client, connection, tmp_path):
     """FROZEN: nothing is waited for, and the summary is of the frozen training set."""
     fill(client, range(40))
+    client.stream_payload(b"no segment", "Note", Validity(Moment(1000)))
     output = tmp_path / "summary.json"
     states = trained(home, connection, "--conf", json.dumps({"output": str(output)}))
     assert states == {
@@ -44,7 +47,8 @@ def test_a_full_buffer_is_frozen_and_preprocessed(home, client, connection, tmp_
     summary = json.loads(output.read_bytes())
     assert summary["reference"] == client.pin("stream")
     assert client.tag("stream").tag.state == "frozen"
-    (found,) = summary["payload_types"]
+    note, found = summary["payload_types"]
+    assert (note["payload_type"], note["segments"], note["others"]) == ("Note", 0, 1)
     assert (found["payload_type"], found["segments"], found["samples"]) == ("X1:STRAIN", 40, 4000)
     assert client.buffer().user == "alice"
 

@@ -81,7 +81,9 @@ class Twin:
 def _trained(answer: Json) -> dict[str, Json]:
     if answer["resp"] == "FROZEN":
         return _frozen(answer["n_f"], answer["bt_wrt"])
-    return {"resp": {"WAITING": "WAITING"}[answer["resp"]]}
+    if answer["resp"] != "WAITING":
+        raise ValueError(f"resp is {answer['resp']!r}")
+    return {"resp": "WAITING"}
 
 
 def _frozen(files: Json, size: Json) -> dict[str, Json]:
