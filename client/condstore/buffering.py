@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from condstore.asking import Asking
 from condstore.calls import Call, lsn_of
 from condstore.errors import UnexpectedAnswer
-from condstore.results import Buffer, FreezeAsked, Json, Stored, Validity, parse
+from condstore.results import (
+    Buffer,
+    FreezeAsked,
+    Json,
+    Stored,
+    Validity,
+    newest_archive,
+    parse,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +73,7 @@ class Buffering(Asking):
 
     def period(self, stream_tag: str) -> str:
         """Name the buffer's present filling by the newest tag a flush has archived ("": none)."""
-        tags = self._source.tags(f"{stream_tag}-", None)
-        archived = [tag for tag in tags if tag.name.startswith(f"{stream_tag}-")]
-        return max(archived, key=lambda tag: tag.lsn).name if archived else ""
+        return newest_archive(self._source.tags(f"{stream_tag}-", None), stream_tag)
 
     def _store(self, call: Call, key: str | None = None) -> Stored:
         response = self._server("streaming").write(call, key)

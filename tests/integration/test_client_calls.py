@@ -259,7 +259,10 @@ def test_the_buffer_is_filled_looked_at_and_flushed(client):
     assert client.buffer().files == 1
     client.flush_buffer()
     assert client.buffer_files() == ()
-    assert client.period("stream").startswith("stream-")
+    period = client.period("stream")
+    assert period.startswith("stream-")
+    client.create_tag("stream-notes")
+    assert client.period("stream") == period, "a tag of one's own is no filling"
 
 
 def test_the_segments_of_a_stream_are_all_told(both):

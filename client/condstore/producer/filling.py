@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from condstore.calls import V1
-from condstore.results import Tag
+from condstore.results import Tag, newest_archive
 
 if TYPE_CHECKING:
     from condstore.producer.exchange import Exchange
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 async def find_filling(exchange: Exchange, stream_tag: str) -> str:
     """Return the newest tag that a flush has archived, "" if there is none."""
-    archived: list[Tag] = []
+    found: list[Tag] = []
     after: str | None = ""
     while after is not None:
         query = {"search": f"{stream_tag}-", **({"after": after} if after else {})}
         page, after = await exchange.read(_page, f"{V1}/global-tags?{urlencode(query)}")
-        archived += [tag for tag in page if tag.name.startswith(f"{stream_tag}-")]
-    return max(archived, key=lambda tag: tag.lsn).name if archived else ""
+        found += page
+    return newest_archive(found, stream_tag)
 
 
 def _page(answer: Json) -> tuple[list[Tag], str | None]:

@@ -22,6 +22,7 @@ from condstore.results.tags import (
     Tag,
     TagContent,
     TagFrozen,
+    newest_archive,
 )
 
 __all__ = [
@@ -53,5 +54,6 @@ __all__ = [
     "Tally",
     "TypeReport",
     "Validity",
+    "newest_archive",
     "parse",
 ]

@@ -12,7 +12,7 @@ from condstore.results.parsing import Json, open_moment, optional, several
 from condstore.results.review import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from condstore.moments import Moment
 
@@ -59,6 +59,15 @@ class Tag:
         if self.state == "frozen" and self.fingerprint:
             return f"{self.name}@{self.fingerprint}"
         return f"{self.name}@{self.lsn}"
+
+
+def newest_archive(tags: Iterable[Tag], stream_tag: str) -> str:
+    """Return the newest tag that a flush has archived, which names the buffer's filling after it.
+
+    "" if there is none. A tag that somebody called alike was not streamed, and is none.
+    """
+    archived = [tag for tag in tags if tag.streamed and tag.name.startswith(f"{stream_tag}-")]
+    return max(archived, key=lambda tag: tag.lsn).name if archived else ""
 
 
 @dataclass(frozen=True, slots=True)
