@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from condstore import gw
 from condstore.errors import UsageError
-from condstore.gw import position, recording
+from condstore.gw import position, recording, run
+from condstore.gw.__main__ import main
 from condstore.gw.config import Config
 from condstore.gw.position import Data, Position
 from condstore.gw.recording import Recording
@@ -218,3 +219,24 @@ def test_files_that_overlap_or_differ_are_refused(tmp_path):
         recording.read([one, lines(tmp_path / "b.txt", "399.5")], "L1", None)
     with pytest.raises(UsageError, match="give files of one channel"):
         recording.read([one, lines(tmp_path / "c.txt", "400", step="0.25")], "L1", None)
+
+
+# What a person reads ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "L1.hdf5"), "gw: L1.hdf5: No space left on device"),
+        (UsageError("a server's\x1b[2J\nword"), "gw: a server's\N{REPLACEMENT CHARACTER}[2J word"),
+    ],
+)
+def test_a_failure_is_one_harmless_line(error, line, monkeypatch, capsys, tmp_path):
+    """Also one of the disk; a server's words are shown, not obeyed by the terminal."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(run, "find", fail)
+    assert main(["--position", str(tmp_path / "position")]) == (1 if error.args[0] == 28 else 2)
+    assert capsys.readouterr().err == f"{line}\n"

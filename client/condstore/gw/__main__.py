@@ -19,6 +19,7 @@ from condstore.gw import run
 from condstore.gw.config import Config
 from condstore.gw.position import DEFAULT
 from condstore.segments import plain
+from condstore.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,6 +64,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except CondstoreError as error:
         _say(str(error))
         return error.exit_code
+    except OSError as error:  # a full disk, while open data are fetched
+        _say(f"{error.filename or job.position.parent}: {error.strerror or error}")
+        return 1
     except KeyboardInterrupt:
         _say(f"interrupted; {job.position} says how far it read, start it again to go on")
         return 130
@@ -109,7 +113,7 @@ def _telling(found: Recording) -> Callable[[Position], None]:
 
 
 def _say(line: str) -> None:
-    print(f"gw: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    Terminal.standard(colour=False).complain(f"gw: {line}")
 
 
 def _parser() -> argparse.ArgumentParser:
