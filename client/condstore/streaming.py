@@ -14,7 +14,7 @@ import orjson
 from condstore import interrupts, segments, strain
 from condstore.errors import Frozen, UsageError
 from condstore.moments import Moment
-from condstore.producer import Producer, PutReport, Report
+from condstore.producer import Producer, Report
 from condstore.results import Stored, Validity
 from condstore.segments import Segment
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from condstore.client import Client
-    from condstore.producer import PayloadFile
-    from condstore.producer.placing import OnIdentical
     from condstore.strain import Series
 
 
@@ -88,26 +86,6 @@ def run(
             status=frozen.status,
             code=frozen.code,
         ) from frozen
-
-
-def put(  # noqa: PLR0913 - each by name
-    tag: str,
-    files: Iterable[PayloadFile],
-    urls: tuple[str, ...],
-    *,
-    user: str | None = None,
-    on_identical: OnIdentical = "skip",
-    in_flight: int = 16,
-    resume: Path | None = None,
-    advance: Callable[[int], object] = bool,
-) -> PutReport:
-    """Put payload files, with their IOVs, into a tag; `advance` is told 1 for each acknowledged.
-
-    The files may come from `condstore.producer.read_list`, or be made of a command line; whatever
-    their number, only what the store lacks is sent.
-    """
-    producer = Producer(urls, in_flight=in_flight, user=user, tell=lambda _: advance(1))
-    return interrupts.run(producer.put(tag, files, on_identical=on_identical, resume=resume))
 
 
 def payload(client: Client, path: Path, payload_type: str | None, where: Validity) -> Stored:

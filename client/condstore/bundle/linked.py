@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from condstore.errors import UnexpectedAnswer
+from condstore.moments import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from condstore.moments import Moment
     from condstore.results import PayloadIOV
 
 Gap: TypeAlias = "tuple[Moment, Moment | None]"
@@ -35,7 +35,7 @@ def linked(
     `rows` are all of the list, or those that overlap the range; then `gap_at` tells what lies
     beside them.
     """
-    before, after, last = begin.__class__(0), None, None
+    before, after, last = Moment(0), None, None
     for row in _checked(rows):
         if row.end is not None and row.end <= begin:
             before = row.end

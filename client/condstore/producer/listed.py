@@ -13,7 +13,7 @@ from condstore.errors import UnreadableFile, UsageError
 from condstore.producer.files import PayloadFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Set
     from pathlib import Path
 
 _NEEDED: Final = ("file", "type", "start")
@@ -25,14 +25,13 @@ def read_list(path: Path) -> tuple[PayloadFile, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file, strict=True)
-            _check_columns(path, rows.fieldnames or ())
+            _check_columns(path, set(rows.fieldnames or ()))
             return tuple(_file(path, rows.line_num, row) for row in rows)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UnreadableFile(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _check_columns(path: Path, names: object) -> None:
-    columns = set(names) if isinstance(names, list) else set()
+def _check_columns(path: Path, columns: Set[str]) -> None:
     if missing := [name for name in _NEEDED if name not in columns]:
         raise UsageError(
             f"{path}: its first line must name the columns {', '.join(_NEEDED)}; it lacks "
@@ -44,7 +43,9 @@ def _check_columns(path: Path, names: object) -> None:
 
 def _file(path: Path, line: int, row: Mapping[str, str | None]) -> PayloadFile:
     if None in row or any(row[name] in {None, ""} for name in _NEEDED):
-        raise UsageError(f"{path}, line {line}: needs one value for each column")
+        raise UsageError(
+            f"{path}, line {line}: needs one value for each column, and a file, type and start"
+        )
     told = {name: value for name, value in row.items() if value}
     source = path.parent / told["file"]
     if not source.is_file():
