@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from condstore.errors import UsageError
 
@@ -60,11 +61,25 @@ class Settings:
 def parse_urls(text: str, variable: str) -> tuple[str, ...]:
     """Return the base URLs in `text`; raise `UsageError` naming `variable`."""
     urls = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-    if not urls or not all(url.startswith(("http://", "https://")) for url in urls):
+    if not urls or not all(map(_is_url, urls)):
         raise UsageError(
             f"{variable}={text!r} is not an http:// or https:// URL, for example {DEFAULT_URL}"
         )
     return urls
+
+
+def _is_url(text: str) -> bool:
+    """Say whether it is an http(s) URL with a host that can be looked up, and a port that can be.
+
+    >>> _is_url("http://[::1]:5000"), _is_url("http://[::1"), _is_url("http://a:99999")
+    (True, False, False)
+    """
+    try:
+        url = urlsplit(text)
+        host = (url.hostname or "").encode("idna")
+        return url.scheme in {"http", "https"} and bool(host) and url.port != 0
+    except ValueError:
+        return False
 
 
 def _bytes(text: str) -> int:

@@ -6,7 +6,7 @@ Two integers 0 … 2^63-1, compared in that order. Refuses what is not exact: mo
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from condstore.errors import UsageError
 
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
         """
         if isinstance(when, str):
             return cls.parse(when)
-        parts = (when, 0) if isinstance(when, int) else tuple(when)
+        parts = (when, 0) if isinstance(when, int) else _parts(when)
         if len(parts) == 2 and all(type(part) is int and 0 <= part <= LIMIT for part in parts):
             return cls(*parts)
         raise UsageError(
@@ -69,6 +69,11 @@ class Moment(NamedTuple):
     def pair(self) -> str:
         """Write it as `major:minor`."""
         return f"{self.major}:{self.minor}"
+
+
+def _parts(when: object) -> tuple[Any, ...]:
+    """Return what may be the two numbers; a float, or nothing at all, has none."""
+    return tuple(when) if isinstance(when, tuple | list) else ()
 
 
 When: TypeAlias = Moment | tuple[int, int] | int | str

@@ -61,11 +61,15 @@ class Online:
         wanted = {"types": list(payload_types)} if payload_types else {}
         rest, found = iter(moments), list[Resolution]()
         while some := [list(moment) for moment in islice(rest, MOMENTS)]:
-            found += self._server.ask(
+            path = tag_path(ref, "resolve")
+            told = self._server.ask(
                 lambda answer: several(Resolution.read, answer["resolutions"]),
-                tag_path(ref, "resolve"),
+                path,
                 {"moments": some, **wanted},
             )
+            if [list(one.moment) for one in told] != some:
+                raise UnexpectedAnswer(f"{self._server.url}{path} answers about other moments")
+            found += told
         return tuple(found)
 
     def iovs(

@@ -11,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, TypeVar
 
 from condstore.calls import Call
-from condstore.errors import UnexpectedAnswer
+from condstore.errors import UnexpectedAnswer, UsageError
 from condstore.results import parse
 from condstore.results.parsing import optional
 from condstore.retry import persist
@@ -88,7 +88,7 @@ class Server:
 
     def write(self, call: Call, key: str | None = None) -> requests.Response:
         """Send a call that changes something; without a `key` it is an act of its own."""
-        headers = {**call.headers, "Idempotency-Key": key or fresh_key()}
+        headers = {**call.headers, "Idempotency-Key": _key(key) if key else fresh_key()}
         return self.send(dataclasses.replace(call, headers=headers))
 
     def send(self, call: Call) -> requests.Response:
@@ -102,6 +102,13 @@ class Server:
     def close(self) -> None:
         """Close the connections that are open and idle; a later call opens new ones."""
         self._transport.close()
+
+
+def _key(key: str) -> str:
+    """Return the key if a header can carry it; what is too long the server says."""
+    if not (key.isascii() and key.isprintable() and key == key.strip()):
+        raise UsageError(f"key={key!r}: an idempotency key is printable ASCII")
+    return key
 
 
 def fresh_key() -> str:

@@ -21,6 +21,7 @@ from condstore.errors import (
     ServerFailed,
     TooLarge,
     UnexpectedAnswer,
+    UnreadableFile,
     UsageError,
     from_answer,
 )
@@ -338,6 +339,55 @@ def test_a_moment_is_exact_or_refused(text):
     """No rounding, no sign, no more than nanoseconds."""
     with pytest.raises(UsageError):
         Moment.parse(text)
+
+
+@pytest.mark.parametrize("when", [1.5, float("nan"), None, True, (1, 2, 3), (1, 2.0), {}, b"1"])
+def test_what_is_no_moment_is_wrong_use(when):
+    """A float above all: nine decimals of a GPS time do not fit in one."""
+    with pytest.raises(UsageError, match="is not a moment"):
+        Moment.of(when)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://a:99999", "http://a:x", "http://", "http://..:1", f"http://{'a' * 70}"],
+)
+def test_a_url_that_leads_nowhere_is_wrong_use(url):
+    """Client and producer say so, before anything is asked."""
+    for make in (Client, Producer):
+        with pytest.raises(UsageError, match="URL"):
+            make(url)
+
+
+@pytest.mark.parametrize("key", ["\u65e5", "\u00e9", "a\nX-Header: b", " a", "\0"])
+def test_a_key_that_no_header_carries_is_wrong_use(server, key):
+    """It is not sent, and nobody is said to be away."""
+    with pytest.raises(UsageError, match="printable ASCII"):
+        client(server).create_type("Beam", key=key)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "asked", ["9" * 4000, "soon", "-1", "Thu, 99999999999999999999 Jan 2020 00:01:00 GMT", "1 1 1"]
+)
+def test_a_retry_after_that_says_nothing_is_not_believed(server, asked):
+    """Whatever a server or proxy asks for, it is away."""
+    server.will((503, {"Retry-After": asked}, b""))
+    with pytest.raises(ServerAway):
+        client(server).payload_types()
+
+
+def test_answers_about_other_moments_are_not_taken_for_those_asked_for(server):
+    """Neither fewer nor others, as a proxy that mixes up answers would give."""
+    server.will((200, {}, {"resolutions": []}))
+    with pytest.raises(UnexpectedAnswer, match="other moments"):
+        client(server).resolve_many("prompt", [1, 2])
+
+
+def test_a_payload_that_cannot_be_read_is_named(server, tmp_path):
+    """As the producer says it."""
+    with pytest.raises(UnreadableFile, match="none: No such file"):
+        client(server).put_payload(tmp_path / "none")
 
 
 @pytest.mark.parametrize("text", ["", "sha256:", "md5:" + "0" * 64, "0" * 63, "../" + "0" * 64])

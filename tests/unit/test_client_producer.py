@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import json
+import os
 import socket
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -150,6 +152,22 @@ def test_a_file_that_is_something_else_is_refused_and_untouched(tmp_path, conten
     with pytest.raises(UsageError, match=words):
         keep(path, "one")
     assert path.read_bytes() == content
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    """A device would be read without end, a pipe would hold the producer."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/full")):
+        with pytest.raises(UsageError, match="is not a resume file"):
+            keep(path, "one")
+
+
+def test_a_disk_that_is_full_is_told_with_the_name(tmp_path):
+    """Also when what could not be written is tried again at the end."""
+    with Journal(tmp_path / "j", ABOUT) as journal, Path("/dev/full").open("wb") as full:
+        os.dup2(full.fileno(), journal._file.fileno())
+        with pytest.raises(UnreadableFile, match=r"j: No space left"):
+            journal.note("one", 7)
 
 
 def test_a_damaged_line_is_named(tmp_path):

@@ -8,13 +8,14 @@ wrong use, a journal of something else: another ledger, tag or filling of the bu
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
 import re
 from typing import IO, TYPE_CHECKING, Final, NoReturn
 
-from condstore.errors import UsageError
+from condstore.errors import UnreadableFile, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,8 @@ class Journal:
         _trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # of a full disk: it was told when it happened
+                self._file.close()
 
     @property
     def kept(self) -> bool:
@@ -69,10 +71,15 @@ class Journal:
         if self._file is not None:
             short = _short(key)
             self._known.add(short)
-            self._file.write(b"%s %d\n" % (short.hex().encode(), lsn))
-            self._file.flush()
+            try:
+                self._file.write(b"%s %d\n" % (short.hex().encode(), lsn))
+                self._file.flush()
+            except OSError as error:
+                raise UnreadableFile(f"{self._path}: {error.strerror or error}") from error
 
     def _opened(self, path: Path) -> IO[bytes]:
+        if path.exists() and not path.is_file():  # a device has no end, a pipe no beginning
+            raise UsageError(f"{path} is there and is not a resume file; it was left as it is")
         file = path.open("a+b")
         try:
             self._lock(file, path)
