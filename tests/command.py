@@ -1,27 +1,38 @@
-"""The `condstore` command as a user runs it: in a shell, through a pipe or at a terminal."""
+"""The `condstore` command as a user runs it: in a shell, through a pipe or at a terminal.
+
+Where a process of its own would show nothing more, the command runs in this one, which is ten times
+as quick: with its own streams, environment and folder.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import servers
+
+from condstore import cli
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _WITHIN = 60.0
+_PLAIN = re.compile(r"condstore [^|<>$;&`*~]*")  # a line that needs no shell
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>])")
 
 
@@ -43,19 +54,31 @@ class Command:
 
     def __call__(self, *words: str, expect: int = 0, stdin: str = "") -> str:
         """Run it; return what it printed on standard output, and on standard error if it failed."""
-        done = subprocess.run(
-            [servers.BIN / "condstore", *words],
-            env=self.environ,
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=_WITHIN,
-            check=False,
-        )
-        assert done.returncode == expect, (words, done.returncode, done.stdout, done.stderr)
-        assert "Traceback" not in done.stderr
-        return done.stdout if expect == 0 else done.stdout + done.stderr
+        out, err = _stream(), _stream()
+        status = self._here(words, _stream(stdin), out, err)
+        assert status == expect, (words, status, _text(out), _text(err))
+        return _text(out) if expect == 0 else _text(out) + _text(err)
+
+    def _here(
+        self,
+        words: tuple[str, ...],
+        stdin: io.TextIOWrapper,
+        out: io.TextIOWrapper,
+        err: io.TextIOWrapper,
+    ) -> int:
+        """Run it in this process; return its exit status."""
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, self.environ, clear=True),
+            mock.patch.multiple(sys, argv=["condstore", *words], stdin=stdin, excepthook=None),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                cli.main()
+            except SystemExit as ended:
+                return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        return 0
 
     def json(self, *words: str, expect: int = 0, stdin: str = "") -> Any:
         """Run it with --json."""
@@ -64,6 +87,10 @@ class Command:
 
     def shell(self, line: str) -> tuple[int, str]:
         """Run a line as a shell does; return its exit status and all it printed."""
+        if _PLAIN.fullmatch(line):
+            both = _stream()
+            _, *words = shlex.split(line)
+            return self._here(tuple(words), _stream(), both, both), _text(both)
         done = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {line}"],
             env=self.environ,
@@ -126,6 +153,18 @@ class Command:
             said = _conversation(ours, list(answers), prompt)
             os.close(ours)
             return process.wait(_WITHIN), said
+
+
+def _stream(content: str = "") -> io.TextIOWrapper:
+    """Return what stands for a pipe."""
+    return io.TextIOWrapper(io.BytesIO(content.encode()), "utf-8", write_through=True)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    """Return all that was written."""
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
 
 
 def plain(text: str) -> str:

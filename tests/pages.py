@@ -37,12 +37,17 @@ class Step:
 
     def agrees(self, said: str) -> bool:
         """Say whether a run printed what the page shows, but for what varies."""
-        lines = [
-            r"(?:.*\n)*?" if line == "…" else ".*?".join(map(re.escape, line.split("…"))) + r"\n"
-            for line in levelled(self.output).splitlines()
-        ]
         ended = said if said.endswith("\n") or not said else said + "\n"
-        return re.fullmatch("".join(lines), levelled(ended)) is not None
+        return pattern(levelled(self.output)).fullmatch(levelled(ended)) is not None
+
+
+def pattern(output: str) -> re.Pattern[str]:
+    """Return the expression for an output: `…` is anything in a line, alone any lines."""
+    lines = [
+        r"(?:.*\n)*?" if line == "…" else ".*?".join(map(re.escape, line.split("…"))) + r"\n"
+        for line in output.splitlines()
+    ]
+    return re.compile("".join(lines))
 
 
 def levelled(text: str) -> str:

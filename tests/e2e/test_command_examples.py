@@ -1,16 +1,17 @@
 """Every example of every help text is run in docs/command.md, with the output that stands there.
 
-The page's console blocks are run from top to bottom against real servers, in one folder. `…` in an
-output stands for anything in a line, a line of it alone for any lines; `# exit status 1` behind a
-command is what it ends with; `^C` is where Ctrl-C is pressed; what a person types stands behind the
-prompt.
+The page's console blocks are run from top to bottom against real servers, in one folder, and
+compared as `pages` says; `# exit status 1` behind a command is what it ends with; `^C` is where
+Ctrl-C is pressed; what a person types stands behind the prompt.
 """
 
+import dataclasses
 import json
 import re
 import shutil
 
 import command
+import pages
 import pytest
 import servers
 import typer.main
@@ -20,18 +21,18 @@ from condstore.digests import Digest
 
 PAGE = servers.ROOT / "docs" / "command.md"
 BEAM = "sha256:<64 digits>"
+ELSEWHERE = {"condstore up", "condstore demo"}
+"""They take seconds and are on the page with more options; test_client_up.py runs them as well."""
 STATUS = re.compile(r"\s+# exit status (\d)$")
 PROMPT = re.compile(r"^type \S+ to go on: (.*)$", re.MULTILINE)
 
 
 def console():
-    """Return (command, expected output) of every console block of the page, in order."""
-    found = []
-    for block in re.findall(r"^```console\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            line, _, output = part.replace("\\\n  ", "").partition("\n")
-            found.append((re.sub(r"\s+", " ", line) if "#" not in line else line, output))
-    return found
+    """Return the steps of the page, a command that goes on over a line end as one line."""
+    return [
+        dataclasses.replace(step, command=re.sub(r"\\\n\s*", "", step.command))
+        for step in pages.steps(PAGE.read_text())
+    ]
 
 
 def commands(group=None, words=("condstore",)):
@@ -57,8 +58,8 @@ def test_every_command_has_examples_and_each_is_run(words):
     """A help text is worked examples first, and none is only claimed."""
     found = examples(ALL[words].help)
     assert found
-    run = {STATUS.sub("", line) for line, _ in console()}
-    assert not [line for line in found if line not in run]
+    run = {re.sub(r" +", " ", STATUS.sub("", step.command)) for step in console()}
+    assert not [line for line in found if line not in run | ELSEWHERE]
 
 
 @pytest.mark.parametrize("words", [words for words in ALL if len(words) > 1], ids=" ".join)
@@ -92,30 +93,21 @@ def write_files(here):
     )
 
 
-def pattern(output):
-    """Return the expression for an output: `…` is anything in a line, alone any lines."""
-    lines = [
-        r"(?:.*\n)*?" if line == "…" else r"[^\n]*?".join(map(re.escape, line.split("…"))) + r"\n"
-        for line in output.splitlines()
-    ]
-    return re.compile("".join(lines))
-
-
 def test_every_example_of_the_page_does_what_the_page_says(world):
     """From top to bottom, each with its output and its exit status."""
-    for line, output in console():
-        run(world, line, output)
+    for step in console():
+        run(world, step)
 
 
-def run(world, line, output):
+def run(world, step):
     """Run one command of the page and compare."""
-    found = STATUS.search(line)
-    line = STATUS.sub("", line)
-    status, said = said_by(world, line, output)
+    found = STATUS.search(step.command)
+    line = STATUS.sub("", step.command)
+    status, said = said_by(world, line, step.output)
     assert status == int(found[1] if found else 0), (line, status, said)
     assert "Traceback" not in said
-    expected = output.replace("^C\n", "")
-    assert pattern(expected).fullmatch(said), f"$ {line}\n{said}\n--- expected:\n{expected}"
+    shown = dataclasses.replace(step, output=step.output.replace("^C\n", ""))
+    assert shown.agrees(said), f"$ {line}\n{said}\n--- expected:\n{shown.output}"
     if " --json" in line and "--watch" not in line and status in {0, 1}:
         json.loads(said)
 
@@ -128,7 +120,7 @@ def said_by(world, line, output):
         said = command.plain(said)
     elif "^C\n" in output:
         before = output.partition("^C\n")[0].splitlines()[-1]
-        status, said = world.interrupted(placed(line), pattern(before))
+        status, said = world.interrupted(placed(line), pages.pattern(before))
     else:
         status, said = world.shell(placed(line))
     for url, name in ((world.environ["DB_BURL"], "http://localhost:8080/"),
