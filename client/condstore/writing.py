@@ -12,7 +12,7 @@ from condstore import landing
 from condstore.asking import Asking
 from condstore.calls import V1, Call, between, step, tag_path
 from condstore.digests import Digest
-from condstore.errors import DamagedPayload, UnreadableFile
+from condstore.errors import DamagedPayload
 from condstore.moments import Moment
 from condstore.results import (
     Blob,
@@ -191,10 +191,7 @@ class Writing(Asking):
 def _measured(content: bytes | Path) -> tuple[Digest, int]:
     if isinstance(content, bytes):
         return Digest.of(content), len(content)
-    try:
-        return Digest.parse(landing.digest_of(content)), content.stat().st_size
-    except OSError as error:
-        raise UnreadableFile(f"{content}: {error.strerror or error}") from error
+    return Digest.parse(landing.digest_of(content)), content.stat().st_size
 
 
 def _has(server: Server, digest: Digest) -> bool:

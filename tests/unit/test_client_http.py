@@ -21,7 +21,6 @@ from condstore.errors import (
     ServerFailed,
     TooLarge,
     UnexpectedAnswer,
-    UnreadableFile,
     UsageError,
     from_answer,
 )
@@ -382,12 +381,6 @@ def test_answers_about_other_moments_are_not_taken_for_those_asked_for(server):
     server.will((200, {}, {"resolutions": []}))
     with pytest.raises(UnexpectedAnswer, match="other moments"):
         client(server).resolve_many("prompt", [1, 2])
-
-
-def test_a_payload_that_cannot_be_read_is_named(server, tmp_path):
-    """As the producer says it."""
-    with pytest.raises(UnreadableFile, match="none: No such file"):
-        client(server).put_payload(tmp_path / "none")
 
 
 @pytest.mark.parametrize("text", ["", "sha256:", "md5:" + "0" * 64, "0" * 63, "../" + "0" * 64])
