@@ -6,9 +6,9 @@ own; `spool` is for who wants the verified bytes and no name for them.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
+import secrets
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
@@ -43,7 +43,7 @@ def land(
 
     There is never half a payload, nor a wrong one, under that name. Raises `DamagedPayload`.
     """
-    number, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    number, beside = made_beside(target, "new")
     try:
         with os.fdopen(number, "wb") as file:
             try:
@@ -51,12 +51,20 @@ def land(
             except DamagedPayload as damaged:
                 raise DamagedPayload(f"{damaged}; {target} was not written") from None
             os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())  # noqa: PTH101 - the name, not a Path, came from mkstemp
-        os.replace(beside, target)  # noqa: PTH105
+        beside.replace(target)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(beside)  # noqa: PTH108
+        beside.unlink(missing_ok=True)
     return size
+
+
+def made_beside(target: Path, ending: str) -> tuple[int, Path]:
+    """Make a new file `.<target>.<random>.<ending>`, and return its descriptor and its path.
+
+    The system takes the process's mask off its mode, as for any file. Who read the mask, to give
+    the mode of a private file later, had to set it for a moment, and for all threads.
+    """
+    path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.{ending}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), path
 
 
 def poured(chunks: Iterable[bytes], digest: Digest, file: Writable) -> Iterator[bytes]:
@@ -99,13 +107,6 @@ def _told(chunks: Iterable[bytes], tell: Callable[[int], object] = bool) -> int:
         tell(len(chunk))
         size += len(chunk)
     return size
-
-
-def _umask() -> int:
-    """Return the process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def digest_of(path: Path) -> str:

@@ -7,10 +7,9 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-import tempfile
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from condstore import landing
 from condstore.bundle import about as told
 from condstore.bundle import format as layout
 from condstore.bundle.slices import slices
@@ -18,6 +17,7 @@ from condstore.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from condstore.bundle.about import About
     from condstore.bundle.fingerprint import Exact
@@ -128,7 +128,6 @@ def unnamed(path: Path) -> Iterator[Path]:
     try:
         yield part
         _seal(part)
-        part.chmod(0o666 & ~_umask())
         part.replace(path)
         _sync(path.parent)
     except sqlite3.Error as error:
@@ -141,11 +140,11 @@ def unnamed(path: Path) -> Iterator[Path]:
 def _begun(path: Path) -> tuple[int, Path]:
     """Make a file beside `path` and lock it; once more if a sweep came in between."""
     while True:
-        number, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
+        number, part = landing.made_beside(path, "part")
         with contextlib.suppress(FileNotFoundError):
             fcntl.flock(number, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(number), os.stat(name)):  # noqa: PTH116 - as it came
-                return number, Path(name)
+            if os.path.samestat(os.fstat(number), part.stat()):
+                return number, part
         os.close(number)
 
 
@@ -177,9 +176,3 @@ def _sync(directory: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
