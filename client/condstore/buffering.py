@@ -55,8 +55,10 @@ class Buffering(Asking):
         self, content: bytes | Path, payload_type: str, validity: Validity
     ) -> Stored:
         """Store any bytes as the payload of `payload_type` over an interval of validity."""
+        server = self._server("streaming")
         params = {"type": payload_type, **validity.params()}
-        return self._store(Call("POST", "/stream", params, content))
+        call = server.signed(Call("POST", "/stream", params, content))
+        return self._store(call)
 
     def freeze_buffer(self, user: str, token: str) -> FreezeAsked:
         """Freeze the buffer if it holds MAX_SIZE bytes, as the digital twin asks for it."""

@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from condstore.buffering import Buffering
-from condstore.config import DEFAULT_URL, Settings, parse_urls
+from condstore.config import Settings, urls_of
 from condstore.reading import Reading
 from condstore.retry import HASTY, Policy
 from condstore.writing import Writing
@@ -48,7 +48,7 @@ class Client(Reading, Writing, Buffering):
         from condstore.server import Server
         from condstore.transport import Timeouts
 
-        server = Server(_urls(urls), policy, timeouts or Timeouts(), user)
+        server = Server(urls_of(urls), policy, timeouts or Timeouts(), user)
         online = Online(server)
         cached = _cached(online, cache)
         super().__init__(cached or online, server, cached, policy, server.close)
@@ -74,13 +74,6 @@ class Client(Reading, Writing, Buffering):
     def lsn(self) -> int:
         """The newest ledger position seen; what is read next is at least as new."""
         return self._server("the ledger").lsn
-
-
-def _urls(urls: str | Sequence[str] | None) -> tuple[str, ...]:
-    if urls is None:
-        return Settings.from_environ(os.environ).urls
-    text = urls if isinstance(urls, str) else ",".join(urls)
-    return parse_urls(text or DEFAULT_URL, "urls")
 
 
 def _cached(online: Online, cache: Cache | Path | str | None) -> Cached | None:

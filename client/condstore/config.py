@@ -5,6 +5,7 @@ Refuses a URL that is not http(s) and a size that is no number, naming the varia
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 from condstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 DEFAULT_URL = "http://localhost:5000"
 DEFAULT_BUFFER_URL = "http://localhost:8080/"
@@ -66,6 +67,14 @@ def parse_urls(text: str, variable: str) -> tuple[str, ...]:
             f"{variable}={text!r} is not an http:// or https:// URL, for example {DEFAULT_URL}"
         )
     return urls
+
+
+def urls_of(urls: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the base URLs that a caller gives, or the environment's; raise `UsageError`."""
+    if urls is None:
+        return Settings.from_environ(os.environ).urls
+    text = urls if isinstance(urls, str) else ",".join(urls)
+    return parse_urls(text or DEFAULT_URL, "urls")
 
 
 def _is_url(text: str) -> bool:

@@ -30,13 +30,14 @@ A server's own words (`detail`), its `code` and the status are carried along unc
 from __future__ import annotations
 
 import json
+import re
 import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 _LONGEST_DETAIL = 500
 _FROZEN_CODES = frozenset({"FROZEN", "buffer_frozen", "tag_frozen"})
 _CONTENDED_CODE = "conflict"
@@ -44,10 +45,22 @@ _FROZEN_TEXT = "Datastore frozen."
 _NOT_NOW = frozenset({408, 425, 429, 502, 503, 504})
 
 
+def public(text: str) -> str:
+    """Return the text with users and passwords left out of the URLs in it: it may be logged.
+
+    >>> public("no server at http://alice:secret@a:5000/ or https://token@b")
+    'no server at http://a:5000/ or https://b'
+    """
+    return _CREDENTIALS.sub("", text)
+
+
 class CondstoreError(Exception):
-    """The root: everything this package raises on purpose."""
+    """The root: everything this package raises on purpose. No message shows a URL's password."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(public(message))
 
 
 class UsageError(CondstoreError):
@@ -89,7 +102,7 @@ class Answered(CondstoreError):
         self.detail = detail
         self.status = status
         self.code = code
-        self.url = url
+        self.url = public(url)
 
 
 class Refused(Answered):
@@ -221,6 +234,8 @@ def _seconds(retry_after: str, now: float) -> float | None:
     """
     if retry_after.isascii() and retry_after.isdigit():
         return float(retry_after)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 8 ms of every `--help`
+
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
     except (ValueError, OverflowError):

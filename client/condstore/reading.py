@@ -206,13 +206,8 @@ class Reading(Asking):
 
 
 def _acts(server: Server, path: str) -> Iterator[Act]:
-    params: dict[str, str] = {}
-    while True:
-        acts, following = server.read(_history_page, path, params)
+    for acts in server.paged(_history_page, path, by="before"):
         yield from acts
-        if following is None:
-            return
-        params = {"before": str(following)}
 
 
 def _history_page(answer: Json) -> tuple[tuple[Act, ...], int | None]:
@@ -221,15 +216,11 @@ def _history_page(answer: Json) -> tuple[tuple[Act, ...], int | None]:
 
 def _segments(server: Server, path: str, payload_type: str) -> tuple[PayloadIOV, ...] | None:
     found: list[PayloadIOV] = []
-    params: dict[str, str] = {}
-    while True:
-        rows, following = server.read(partial(_segment_page, payload_type), path, params)
+    for rows in server.paged(partial(_segment_page, payload_type), path):
         if rows is None:
             return None
         found += rows
-        if following is None:
-            return tuple(found)
-        params = {"after": following}
+    return tuple(found)
 
 
 def _segment_page(

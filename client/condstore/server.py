@@ -65,17 +65,31 @@ class Server:
 
     def pages(self, path: str, field: str, asked: Mapping[str, str] = NOTHING) -> Iterator[Json]:
         """Yield the rows of every page of a list that is paged by name."""
+
+        def page(answer: Json) -> tuple[list[Json], str | None]:
+            return list(answer[field]), optional(str, answer["next"])
+
+        for rows in self.paged(page, path, asked):
+            yield from rows
+
+    def paged(
+        self,
+        page: Callable[[Json], tuple[T, object]],
+        path: str,
+        asked: Mapping[str, str] = NOTHING,
+        *,
+        by: str = "after",
+    ) -> Iterator[T]:
+        """Yield what `page` reads of each page; it also tells what to ask for the next one `by`."""
         params = dict(asked)
         while True:
-            rows, following = self.read(
-                lambda answer: (list(answer[field]), optional(str, answer["next"])), path, params
-            )
-            yield from rows
+            rows, following = self.read(page, path, params)
+            yield rows
             if following is None:
                 return
-            if following <= params.get("after", ""):
+            if params.get(by) == str(following):
                 raise UnexpectedAnswer(f"{self.url}{path} gives the same page again and again")
-            params["after"] = following
+            params[by] = str(following)
 
     def ask(self, make: Callable[[Json], T], path: str, question: Json) -> T:
         """Return the value of the answer to a question too long for a URL; nothing changes."""
@@ -83,8 +97,11 @@ class Server:
 
     def act(self, make: Callable[[Json], T], call: Call, key: str | None = None) -> T:
         """Do what the call says, once, and return the value of the answer."""
-        signed = dataclasses.replace(call, params={**call.params, **self._who})
-        return self.value(make, self.write(signed, key))
+        return self.value(make, self.write(self.signed(call), key))
+
+    def signed(self, call: Call) -> Call:
+        """Return the call with who acts, for the history."""
+        return dataclasses.replace(call, params={**call.params, **self._who})
 
     def write(self, call: Call, key: str | None = None) -> requests.Response:
         """Send a call that changes something; without a `key` it is an act of its own."""

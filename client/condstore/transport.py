@@ -19,7 +19,7 @@ import orjson
 import requests
 
 from condstore.calls import lsn_of
-from condstore.errors import ServerAway, UnexpectedAnswer, UsageError, from_answer
+from condstore.errors import ServerAway, UnexpectedAnswer, UsageError, from_answer, public
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,8 @@ class Transport:
 
     @property
     def url(self) -> str:
-        """The base URL that answered last."""
-        return self._urls[self._first]
+        """The base URL that answered last, as it may be shown: without a password."""
+        return public(self._urls[self._first])
 
     @property
     def lsn(self) -> int:

@@ -12,6 +12,7 @@ from condstore import results
 from condstore.client import Client
 from condstore.digests import Digest
 from condstore.errors import (
+    CondstoreError,
     Conflict,
     DamagedPayload,
     Frozen,
@@ -229,6 +230,30 @@ def test_pages_without_an_end_are_no_condstore_servers(server):
     server.will((200, {}, {"global_tags": [row("b")], "next": "b"}))
     with pytest.raises(UnexpectedAnswer):
         client(server).tags()
+
+
+def test_history_without_an_end_is_no_condstore_servers(server):
+    """Every list that is paged ends, or is told apart."""
+    act = {"lsn": 5, "time": "", "actor": "", "act": "", "about": {}}
+    server.will((200, {}, {"entries": [act], "next": 5}))
+    with pytest.raises(UnexpectedAnswer, match="again and again"):
+        list(client(server).history("T"))
+    server.will((200, {}, {"segments": [], "next": "5:0"}))
+    with pytest.raises(UnexpectedAnswer, match="again and again"):
+        client(server).segments("T@5", "A")
+
+
+@pytest.mark.parametrize("answer", [None, (404, {}, b"{}"), (302, {}, b""), (200, {}, b"<html>")])
+def test_a_password_in_a_url_is_in_no_message(server, answer):
+    """Neither of a server that is away, nor one that refuses, nor another service."""
+    host = "127.0.0.1:1" if answer is None else server.url.removeprefix("http://")
+    if answer is not None:
+        server.will(answer)
+    one = client(f"http://alice:s3cr@t@{host}")
+    with pytest.raises(CondstoreError) as failed:
+        one.tags()
+    assert "s3cr" not in f"{failed.value} {one.url} {vars(failed.value)}"
+    assert host in str(failed.value)
 
 
 def test_a_servers_words_do_not_move_the_terminal(capsys):

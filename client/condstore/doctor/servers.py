@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from condstore.doctor.asking import Reached, Unreached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
 from condstore.doctor.told import Databuffer, Logic, read
+from condstore.errors import public
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def unreached(what: str, url: str, failed: Unreached, variable: str) -> Finding:
     if failed.proxy:
         return bad(
             what,
-            f"{url} does not answer through the proxy {_public(failed.proxy)} ({failed.why})",
+            f"{url} does not answer through the proxy {public(failed.proxy)} ({failed.why})",
             _around(url) if _is_here(url) else "ask whose proxy it is, or add the host to NO_PROXY",
         )
     do = {
@@ -91,7 +92,7 @@ def _stranger(url: str, asked: Reached) -> Finding:
             "CONDSTORE_URL names the logic tier (port 5000), not the databuffer (8080)",
         )
     if asked.proxy:
-        said = f"for {url} the proxy {_public(asked.proxy)} answered {asked.status}, no condstore"
+        said = f"for {url} the proxy {public(asked.proxy)} answered {asked.status}, no condstore"
         return bad(TIER, said, _around(url))
     by = f" ({asked.server})" if asked.server else ""
     return bad(
@@ -134,7 +135,7 @@ def _standing(url: str, told: Logic, seconds: float) -> Iterator[Finding]:
 def _on_the_way(url: str, asked: Reached) -> Iterator[Finding]:
     """Say what lies between: a proxy, a slow line, another clock."""
     if asked.proxy:
-        said = f"{url} is asked through {_public(asked.proxy)}"
+        said = f"{url} is asked through {public(asked.proxy)}"
         if _is_here(url):
             yield warn("proxy", f"{said}, though it is this machine", _around(url))
         else:
@@ -158,13 +159,3 @@ def _is_here(url: str) -> bool:
 
 def _around(url: str) -> str:
     return f"export NO_PROXY={urlsplit(url).hostname},$NO_PROXY"
-
-
-def _public(proxy: str) -> str:
-    """Return a proxy's URL without the user and the password that may be in it.
-
-    >>> _public("http://alice:secret@proxy:3128")
-    'http://proxy:3128'
-    """
-    scheme, _, rest = proxy.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]

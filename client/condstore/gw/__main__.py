@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condstore import interrupts
-from condstore.errors import CondstoreError, Frozen
+from condstore.errors import CondstoreError, Frozen, public
 from condstore.gw import run
 from condstore.gw.config import Config
 from condstore.gw.position import DEFAULT
@@ -77,7 +77,7 @@ def _produce(job: run.Job) -> None:
     config = Config.from_environ(os.environ)
     found = run.find(config, job, _say)
     at = run.begin(config, job, found)
-    _say(f"{at.data}: {_progress(at, found)}, to {config.url}")
+    _say(f"{at.data}: {_progress(at, found)}, to {public(config.url)}")
     try:
         end = run.stream(config, job, found, at, _telling(found))
     except Frozen as frozen:

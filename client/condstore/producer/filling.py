@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from condstore.calls import V1
+from condstore.errors import UnexpectedAnswer
 from condstore.results import Tag, newest_archive
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ async def find_filling(exchange: Exchange, stream_tag: str) -> str:
     after: str | None = ""
     while after is not None:
         query = {"search": f"{stream_tag}-", **({"after": after} if after else {})}
-        page, after = await exchange.read(_page, f"{V1}/global-tags?{urlencode(query)}")
-        found += page
+        page, following = await exchange.read(_page, f"{V1}/global-tags?{urlencode(query)}")
+        if following == after:
+            raise UnexpectedAnswer("the list of tags gives the same page again and again")
+        found, after = found + page, following
     return newest_archive(found, stream_tag)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import orjson
 
 from condstore.calls import tag_path
-from condstore.errors import Conflict, Frozen, Identical, NotFound
+from condstore.errors import Conflict, Frozen, Identical, NotFound, UnexpectedAnswer
 from condstore.producer.exchange import Asked
 from condstore.producer.identical import Held, needless
 from condstore.results import Inserted, NewIOV, PayloadIOV, TagContent
@@ -112,8 +112,12 @@ async def _standing(exchange: Exchange, tag: str, kind: str, sent: Sequence[Held
     after: str | None = ""
     while after is not None and not (rows and rows[-1].start > last):
         path = tag_path(tag, "payload-lists", kind, "iovs")
-        page, after = await _page(exchange, kind, f"{path}?{urlencode(query)}")
-        rows += page
+        page, following = await _page(exchange, kind, f"{path}?{urlencode(query)}")
+        if following == after:
+            raise UnexpectedAnswer(
+                f"the list of {kind} in {tag} gives the same page again and again"
+            )
+        rows, after = rows + page, following
         query["after"] = after or ""
     return rows
 

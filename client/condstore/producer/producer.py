@@ -11,7 +11,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from condstore.config import DEFAULT_URL, Settings, parse_urls
+from condstore.config import Settings, urls_of
 from condstore.errors import CondstoreError, UsageError
 from condstore.producer.exchange import connected
 from condstore.producer.files import PayloadFile
@@ -59,7 +59,7 @@ class Producer:
     ) -> None:
         if not 1 <= in_flight <= MOST_IN_FLIGHT:
             raise UsageError(f"in_flight={in_flight}: requests at a time, 1 to {MOST_IN_FLIGHT}")
-        self._urls = _urls(urls)
+        self._urls = urls_of(urls)
         self._in_flight = in_flight
         self._period = period
         self._policy = policy
@@ -160,10 +160,3 @@ def _told(tally: Streamed | PutDown) -> Iterator[None]:
         raise
     finally:
         tally.end()
-
-
-def _urls(urls: str | Sequence[str] | None) -> tuple[str, ...]:
-    if urls is None:
-        return Settings.from_environ(os.environ).urls
-    text = urls if isinstance(urls, str) else ",".join(urls)
-    return parse_urls(text or DEFAULT_URL, "urls")
