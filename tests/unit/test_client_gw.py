@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import pkgutil
 from array import array
 from decimal import Decimal
@@ -107,6 +108,13 @@ def test_a_damaged_position_is_refused_with_the_remedy(tmp_path, content, messag
     path.write_text(content)
     with pytest.raises(UsageError, match=rf"lastrd\.txt .*{message}.*remove it or write 0"):
         position.load(path, DATA)
+
+
+def test_a_position_in_a_pipe_is_refused(tmp_path):
+    """Reading it would wait for ever."""
+    os.mkfifo(tmp_path / "lastrd.txt")
+    with pytest.raises(UsageError, match="is no file"):
+        position.load(tmp_path / "lastrd.txt", DATA)
 
 
 @pytest.mark.parametrize(("read", "bound"), [(-1, 5), (6, 5)])

@@ -53,6 +53,8 @@ class Position:
 
 def load(path: Path, data: Data) -> Position | None:
     """Return the position in `data`, None where reading begins; raise `UsageError`."""
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would hold us
+        raise UsageError(f"{path} is no file")
     try:
         with path.open("rb") as file:
             content = file.read(_LONGEST)
