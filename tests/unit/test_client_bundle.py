@@ -9,6 +9,7 @@ import pkgutil
 import resource
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,7 +140,7 @@ def test_what_was_not_pulled_is_an_error_and_no_gap(many, tmp_path):
     path = tmp_path / "b"
     bundle.pull(many, many.ref, path, begin=100, end=200, payload_types=["Beam"], payloads=False)
     found = Bundle(path)
-    with pytest.raises(NotInBundle, match=r"200:0 .* pulled for \[100:0, 200:0\)"):
+    with pytest.raises(NotInBundle, match=r"200 .* pulled for \[100, 200\)"):
         found.resolve(many.ref, Moment(200), None)
     with pytest.raises(NotInBundle, match=r"Field is not in .* pulled for Beam only"):
         found.resolve(many.ref, Moment(150), "Field")
@@ -245,10 +246,34 @@ def test_the_same_again_changes_nothing_and_another_is_refused(many, tmp_path):
     again = bundle.pull(many, "prompt", path, begin=1, end=9)
     assert (first.new, again.new) == (True, False)
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-    with pytest.raises(UsageError, match=r"another bundle: prompt@.* for \[1:0, 9:0\)"):
+    with pytest.raises(UsageError, match=r"another bundle: prompt@.* for \[1, 9\)"):
         bundle.pull(many, many.ref, path)
     assert bundle.pull(many, many.ref, path, force=True).new
     assert bundle.describe(path).whole
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_of_two_pulls_at_once_under_one_name_one_is_refused(many, tmp_path, links, monkeypatch):
+    """Unless they are the same; also where files cannot have two names."""
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", _no_links)
+
+    def faster(end):
+        def pull(_progress):
+            if not (tmp_path / "b").exists():
+                bundle.pull(many, many.ref, tmp_path / "b", end=end)
+
+        return pull
+
+    assert not bundle.pull(many, many.ref, tmp_path / "b", end=9, tell=faster(9)).new
+    (tmp_path / "b").unlink()
+    with pytest.raises(UsageError, match="is another bundle"):
+        bundle.pull(many, many.ref, tmp_path / "b", end=9, tell=faster(7))
+    assert [*tmp_path.iterdir()] == [tmp_path / "b"]
+
+
+def _no_links(*_):
+    raise PermissionError(1, "Operation not permitted")
 
 
 def test_only_frozen_content_is_pulled(tmp_path):

@@ -53,12 +53,15 @@ def pull(  # noqa: PLR0913 - each is said by its name
     about = wanted(client, ref, (begin, end), payload_types, prove=prove, payloads=where)
     new = force or not path.exists()
     if new:
-        with unnamed(path) as part, closing(Writer(part)) as writer:
-            keep_rows(client, about, writer, tell)
-            if where == "inside":
-                keep_inside(client, writer, tell)
-            writer.finish(about)
-    else:
+        try:
+            with unnamed(path, force=force) as part, closing(Writer(part)) as writer:
+                keep_rows(client, about, writer, tell)
+                if where == "inside":
+                    keep_inside(client, writer, tell)
+                writer.finish(about)
+        except FileExistsError:  # another pull was faster
+            new = False
+    if not new:
         kept.refuse_another(path, about)
     if directory is not None:
         keep_beside(client, path, directory, tell)

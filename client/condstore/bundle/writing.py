@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -112,12 +113,13 @@ class Writer:
 
 
 @contextlib.contextmanager
-def unnamed(path: Path) -> Iterator[Path]:
+def unnamed(path: Path, *, force: bool) -> Iterator[Path]:
     """Give a new file beside `path`, which becomes `path` when all went well, else is gone.
 
     What pulls that were killed left behind is cleared away first.
 
     Raises:
+        FileExistsError: not forced, another came to have that name meanwhile.
         OSError: it could not be written.
         UsageError: there is no such directory.
     """
@@ -128,8 +130,8 @@ def unnamed(path: Path) -> Iterator[Path]:
     try:
         yield part
         _seal(part)
-        part.replace(path)
-        _sync(path.parent)
+        _name(part, path, force=force)
+        landing.sync_directory(path.parent)
     except sqlite3.Error as error:
         raise OSError(f"{path} could not be written: {error}") from error
     finally:
@@ -170,9 +172,16 @@ def _seal(part: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
-    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+def _name(part: Path, path: Path, *, force: bool) -> None:
+    """Give the file its name, in place of another one only with force."""
+    if not force:
+        try:
+            path.hardlink_to(part)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+        else:
+            return
+    part.replace(path)
