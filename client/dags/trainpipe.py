@@ -3,9 +3,10 @@
     train ── WAITING ──> wait_for_data ──> train_again ──┐
        └──── FROZEN ─────────────────────────────────────┴──> frozen ──> preprocess
 
-`train` asks for the freeze and is told WAITING or FROZEN. `wait_for_data` waits in the triggerer
-until the buffer holds MAX_SIZE bytes. `frozen` publishes the training set, `stream@<fingerprint>`,
-as an asset event. `preprocess` reads the segments of exactly that, through the library.
+`train` asks for the freeze and is told WAITING or FROZEN, and then of what: who cleans the buffer
+after that takes nothing away. `wait_for_data` waits in the triggerer until the buffer holds
+MAX_SIZE bytes. `frozen` publishes the training set, `stream@<fingerprint>`, as an asset event; it
+freezes nothing itself. `preprocess` reads the segments of exactly that, through the library.
 
 The twin's variables are honoured: DS_BURL, DS_FREEZE, DS_STAT, DS_DESC, DS_DUMPF, MAX_SIZE; without
 DS_BURL the connection `condstore_default` says where. Its login and password are the user and the
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from condstore.client import Client
 
 TWIN = Twin.from_environ(os.environ)
+FROZEN_AS = (
+    "{{ ti.xcom_pull('train').get('reference') or ti.xcom_pull('train_again')['reference'] }}"
+)
 PARAMS = {
     "stream_tag": Param(
         os.environ.get("STREAM_TAG", "stream"),
@@ -90,6 +94,18 @@ def write(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
+def trained() -> dict[str, Any]:
+    """Ask for the freeze; name what is frozen, whoever froze it."""
+    store = CondstoreHook().store()
+    answer = TWIN.train(store)
+    if answer["resp"] == "FROZEN":
+        tag = store.client().tag(get_current_context()["params"]["stream_tag"]).tag
+        if tag.fingerprint is None:
+            raise AirflowException(f"{tag.name} was frozen, and is {tag.state} again: asking anew")
+        answer["reference"] = tag.reference
+    return answer
+
+
 @dag(
     dag_id="Trainpipe",
     schedule=None,
@@ -110,7 +126,7 @@ def trainpipe() -> None:
 
     @task
     def train() -> dict[str, Any]:
-        return TWIN.train(CondstoreHook().store())
+        return trained()
 
     @task.branch
     def branch(answer: dict[str, Any]) -> str:
@@ -118,7 +134,7 @@ def trainpipe() -> None:
 
     @task(retries=10)
     def train_again() -> dict[str, Any]:
-        answer = TWIN.train(CondstoreHook().store())
+        answer = trained()
         if answer["resp"] != "FROZEN":
             raise AirflowException(
                 f"WAITING still: somebody cleaned the buffer, or MAX_SIZE is {TWIN.max_size} here "
@@ -153,7 +169,7 @@ def trainpipe() -> None:
     )
     frozen = FreezeTagOperator(
         task_id="frozen",
-        tag="{{ params.stream_tag }}",
+        tag=FROZEN_AS,
         trigger_rule="none_failed_min_one_success",
     )
     answer: Any = train()  # what is Any here has its value when the task runs

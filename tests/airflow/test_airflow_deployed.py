@@ -83,6 +83,7 @@ def test_every_operator_killed_after_its_work_succeeds_when_tried_again(deployed
     tries = deployed.rows("SELECT try_number FROM task_instance WHERE dag_id = 'acts'")
     assert tries == [(2,)] * len(states)
     reference = deployed.xcom("acts", "freeze")
+    assert deployed.xcom("acts", "insert")["inserted"] == 2  # answered as the first try was
     assert client.tag("acts").tag.state == "unlocked"
     assert [act.act for act in client.history("acts")].count("tag.frozen") == 1
     assert not client.diff(reference, "acts-2").changes

@@ -1,6 +1,8 @@
 """Each operator, and each again after it succeeded, against real servers."""
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import Asset, AssetAlias
@@ -37,10 +39,24 @@ def tag(request, client):
     return name
 
 
-def done(operator):
+def done(operator, **context):
     """Execute an operator; return its result and the asset events it recorded."""
-    context = {"outlet_events": OutletEventAccessors(), "task": operator}
+    context |= {"outlet_events": OutletEventAccessors(), "task": operator}
     return operator.execute(context), context["outlet_events"]
+
+
+@pytest.fixture
+def tried(tag):
+    """Execute a task as one of its tries does; `cleared` counts how often a person cleared it."""
+
+    def once(operator, cleared=0):
+        ti = SimpleNamespace(
+            dag_id="d", run_id=f"run-{tag}", task_id="t", map_index=-1, max_tries=3 + cleared
+        )
+        run = SimpleNamespace(start_date=datetime(2026, 11, 21, tzinfo=UTC))
+        return done(operator, ti=ti, dag_run=run)
+
+    return once
 
 
 def twice(kind, **arguments):
@@ -97,6 +113,56 @@ def test_unfrozen_again_is_unlocked(tag, client):
     """An unlocked tag stays so."""
     client.freeze_tag(tag)
     assert twice(operators.UnfreezeTagOperator, tag=tag, reason="a wrong payload") == "unlocked"
+
+
+def test_a_retry_leaves_what_others_did_since(tag, client, tried):
+    """Its act was done: a tag that was frozen again stays frozen, what was deleted stays away."""
+    unfreeze = operators.UnfreezeTagOperator(task_id="t", tag=tag, reason="a wrong payload")
+    client.freeze_tag(tag)
+    assert tried(unfreeze)[0] == "unlocked"
+    insert = operators.InsertIOVOperator(task_id="t", tag=tag, iovs=IOVS)
+    first, _ = tried(insert)
+    client.delete_iov(tag, "Run", 100, "200:7")
+    assert tried(insert)[0] == first
+    assert [iov.start for iov in client.iovs(tag, "Run")] == [(200, 7)]
+    client.freeze_tag(tag)
+    assert tried(unfreeze)[0] == "frozen"
+    assert client.tag(tag).tag.state == "frozen"
+    assert tried(unfreeze, cleared=1)[0] == "unlocked"
+
+
+def test_a_freeze_retried_after_it_was_opened_publishes_what_it_froze(tag, client, tried):
+    """It does not freeze what came in since; another call of the task would."""
+    freeze = operators.FreezeTagOperator(task_id="t", tag=tag)
+    reference, _ = tried(freeze)
+    client.unfreeze_tag(tag, reason="a late payload")
+    client.insert_iovs(tag, [NewIOV("Beam", (50, 0), name="late")])
+    again, events = tried(freeze)
+    (event,) = events[AssetAlias("condstore-frozen")].asset_alias_events
+    assert again == event.extra["reference"] == reference
+    assert client.tag(tag).tag.state == "unlocked"
+    other = operators.FreezeTagOperator(task_id="t", tag=tag, reason="now with the late one")
+    assert tried(other)[0] == client.pin(tag) != reference
+
+
+def test_what_is_frozen_already_is_published(tag, client):
+    """By its fingerprint, also when the tag went on; a state that is not frozen is refused."""
+    reference = client.freeze_tag(tag).reference
+    client.unfreeze_tag(tag, reason="goes on")
+    name, events = done(operators.FreezeTagOperator(task_id="known", tag=reference))
+    (event,) = events[AssetAlias("condstore-frozen")].asset_alias_events
+    assert name == event.extra["reference"] == reference
+    assert client.tag(tag).tag.state == "unlocked"
+    with pytest.raises(AirflowFailException, match="is no frozen state"):
+        done(operators.FreezeTagOperator(task_id="known", tag=client.pin(tag)))
+
+
+def test_a_clone_is_this_tasks_whatever_became_of_its_source(tag, client, tried):
+    """The source changed between two tries."""
+    clone = operators.CloneTagOperator(task_id="t", source=tag, name=f"{tag}-2")
+    assert tried(clone)[0] == f"{tag}-2"
+    client.insert_iovs(tag, [NewIOV("Beam", (50, 0), name="new")])
+    assert tried(clone)[0] == f"{tag}-2"
 
 
 def test_cloned_again_is_the_clone_that_is_there(tag, client):

@@ -72,6 +72,7 @@ def test_a_waiting_buffer_is_waited_for_then_frozen(home, client, connection):
     assert len(states) == 6
     assert home.xcom("Trainpipe", "train") == {"resp": "WAITING"}
     assert home.xcom("Trainpipe", "train_again")["n_f"] == 40
+    assert home.xcom("Trainpipe", "frozen") == client.pin("stream")
 
 
 @pytest.mark.parametrize(

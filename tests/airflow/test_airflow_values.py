@@ -17,7 +17,7 @@ from condstore.errors import UsageError
 from condstore.moments import Moment
 from datastore_logic.config import Config
 
-MODULES = ["assets", "covering", "operators.written", "triggers", "twin", "watches"]
+MODULES = ["assets", "covering", "triggers", "twin", "watches", "written"]
 
 
 @pytest.mark.parametrize("module", MODULES)

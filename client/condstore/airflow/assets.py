@@ -30,7 +30,8 @@ def asset_of(tag: str, url: str) -> Asset:
     >>> asset_of("2026-prompt", "http://conditions.example.org:5000").uri
     'condstore://conditions.example.org:5000/2026-prompt'
     """
-    return Asset(f"{SCHEME}://{urlsplit(url).netloc}/{quote(tag, safe=':+~')}")
+    host = urlsplit(url).netloc.rpartition("@")[2]  # without a password, which everybody would see
+    return Asset(f"{SCHEME}://{host}/{quote(tag, safe=':+~')}")
 
 
 def normalised(parts: SplitResult) -> SplitResult:

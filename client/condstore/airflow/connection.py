@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 from condstore.client import Client
 from condstore.config import parse_urls
 from condstore.errors import UsageError
-from condstore.producer import Producer
 from condstore.retry import HASTY
 from condstore.server import Server
 from condstore.transport import Timeouts
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
+    from condstore.producer import Producer
     from condstore.results import Json
     from condstore.retry import Policy
 
@@ -69,6 +69,8 @@ class Store:
 
     def producer(self, in_flight: int) -> Producer:
         """Return what streams and puts; it opens no socket yet."""
+        from condstore.producer import Producer  # noqa: PLC0415 - aiohttp is slow to import, and DAGs are parsed often
+
         return Producer(self.urls, in_flight=in_flight, user=self.user)
 
     def server(self, policy: Policy = HASTY, timeouts: Timeouts | None = None) -> Server:

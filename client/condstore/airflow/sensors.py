@@ -17,6 +17,7 @@ from condstore.airflow import watches
 from condstore.airflow.failures import told
 from condstore.airflow.hook import DEFAULT_CONN_ID, Arguments, CondstoreHook
 from condstore.airflow.triggers import ONCE, WatchTrigger
+from condstore.airflow.written import names
 from condstore.errors import CondstoreError
 from condstore.moments import Moment
 
@@ -162,5 +163,5 @@ class TagCoversSensor(WatchSensor):
             self.tag,
             Moment.of(self.begin).pair(),
             Moment.of(self.end).pair(),
-            tuple(self.payload_types),
+            names(self.payload_types),
         )

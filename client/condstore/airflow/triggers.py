@@ -1,7 +1,7 @@
 """The trigger of all sensors: looks now and then from the triggerer, without a worker's slot.
 
-Looks run in a few threads of their own, each bounded in time, so that a store which hangs delays
-these sensors and nothing else in the triggerer. A store that is away is looked at again: a wait
+Looks run in a few threads for each store, each bounded in time, so that one which hangs delays its
+own sensors and nothing else in the triggerer. A store that is away is looked at again: a wait
 lasts as long as the sensor's timeout says. What no waiting cures ends it with the store's words.
 """
 
@@ -75,7 +75,7 @@ class WatchTrigger(BaseTrigger):
     async def _look(self) -> watches.Seen:
         store = await CondstoreHook(self.condstore_conn_id).astore()
         look = functools.partial(watches.read(self.watch).look, store, ONCE)
-        return await asyncio.get_running_loop().run_in_executor(_threads(), look)
+        return await asyncio.get_running_loop().run_in_executor(_threads(store.urls), look)
 
 
 def jittered(poll: float, chance: float) -> float:
@@ -88,5 +88,6 @@ def jittered(poll: float, chance: float) -> float:
 
 
 @functools.cache
-def _threads() -> ThreadPoolExecutor:
+def _threads(urls: tuple[str, ...]) -> ThreadPoolExecutor:
+    """Return the threads that look at one store: one that hangs delays its own sensors only."""
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="condstore-look")

@@ -5,6 +5,7 @@ A server that does not answer is not looked at: whoever looks tries again later.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
@@ -65,12 +66,13 @@ class BufferFilled:
 
     def look(self, store: Store, how: Look) -> Seen:
         """Ask for the counters, and for the state while they are too low."""
-        server = store.at(self.url).server(how.policy, how.timeouts)
-        size = server.read(lambda answer: int(answer["buff_size"]), self.stat)
-        words = f"the buffer holds {size} bytes of {self.at_least}"
-        if size >= self.at_least:
-            return Seen(True, words, size)
-        state = server.read(lambda answer: answer.get("resp") or answer["dstatus"], self.desc)
+        at = store.at(self.url)
+        with contextlib.closing(at.server(how.policy, how.timeouts)) as server:
+            size = server.read(lambda answer: int(answer["buff_size"]), self.stat)
+            words = f"the buffer holds {size} bytes of {self.at_least}"
+            if size >= self.at_least:
+                return Seen(True, words, size)
+            state = server.read(lambda answer: answer.get("resp") or answer["dstatus"], self.desc)
         return Seen(state == "FROZEN", f"{words}; {state}", size)
 
 
@@ -83,10 +85,11 @@ class TagFrozen:
 
     def look(self, store: Store, how: Look) -> Seen:
         """Ask for the tag; the value is `TAG@<fingerprint>`."""
-        try:
-            tag = store.client(how.policy, how.timeouts).tag(self.tag).tag
-        except NotFound:
-            return Seen(False, f"there is no tag {self.tag} yet")
+        with store.client(how.policy, how.timeouts) as client:
+            try:
+                tag = client.tag(self.tag).tag
+            except NotFound:
+                return Seen(False, f"there is no tag {self.tag} yet")
         return Seen(tag.state == "frozen", f"{tag.name} is {tag.state}", tag.reference)
 
 
@@ -108,12 +111,12 @@ class TagCovers:
         begin, end = Moment.of(self.begin), Moment.of(self.end)
         if not begin < end:
             raise UsageError(f"[{self.begin}, {self.end}) is empty: give a begin before the end")
-        client = store.client(how.policy, how.timeouts)
-        try:
-            content = client.tag(self.tag)
-        except NotFound:
-            return Seen(False, f"there is no tag {self.tag} yet")
-        lacks = self._lacks(client, content, begin, end)
+        with store.client(how.policy, how.timeouts) as client:
+            try:
+                content = client.tag(self.tag)
+            except NotFound:
+                return Seen(False, f"there is no tag {self.tag} yet")
+            lacks = self._lacks(client, content, begin, end)
         reference = content.tag.reference
         covers = f"{reference} covers [{begin.pair()}, {end.pair()})"
         return Seen(not lacks, lacks or covers, reference)

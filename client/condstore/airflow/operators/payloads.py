@@ -7,9 +7,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condstore import streaming
+from condstore.airflow.once import key_of
 from condstore.airflow.operators.base import CondstoreOperator
-from condstore.airflow.operators.written import found, new_iov, payload_file
+from condstore.airflow.written import found, names, new_iov, payload_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,8 +41,10 @@ class InsertIOVOperator(CondstoreOperator):
         self.iovs = iovs
 
     def act(self, store: Store, context: Context) -> dict[str, Json]:
-        """Insert them; those that stand there as they are written are not inserted again."""
-        done = store.client().insert_iovs(self.tag, [new_iov(row) for row in self.iovs])
+        """Insert them; not again what an earlier try inserted, nor what stands there as written."""
+        iovs = [new_iov(row) for row in self.iovs]
+        key = key_of(context, self.tag, [iov.wire() for iov in iovs])
+        done = store.client().insert_iovs(self.tag, iovs, key=key)
         self.log.info("%s: %d payload IOVs inserted, LSN %d", done.tag, done.inserted, done.lsn)
         return {"tag": done.tag, "inserted": done.inserted, "lsn": done.lsn}
 
@@ -89,8 +91,10 @@ class StreamFilesOperator(CondstoreOperator):
         return self._put(store, self.tag, [payload_file(row) for row in given])
 
     def _stream(self, store: Store, paths: list[Path]) -> dict[str, Json]:
+        from condstore import streaming  # noqa: PLC0415 - as in Store.producer
+
         producer = store.producer(self.in_flight)
-        work = (streaming.work(path, self.payload_type, tuple(self.channels)) for path in paths)
+        work = (streaming.work(path, self.payload_type, names(self.channels)) for path in paths)
         report = asyncio.run(producer.stream(chain.from_iterable(work)))
         self.log.info("%d files: %s", len(paths), report)
         return {"files": len(paths), "segments": report.segments, "lsn": report.lsn}
@@ -142,7 +146,7 @@ class PullBundleOperator(CondstoreOperator):
             Path(self.path),
             begin=self.begin,
             end=self.end,
-            payload_types=tuple(self.payload_types),
+            payload_types=names(self.payload_types),
             payloads=self.payloads,
             force=self.force,
         )

@@ -9,8 +9,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from condstore.airflow import assets
 from condstore.airflow.findings import in_words
+from condstore.airflow.once import key_of
 from condstore.airflow.operators.base import CondstoreOperator
-from condstore.errors import Conflict
+from condstore.errors import Conflict, UsageError
+from condstore.results import TagFrozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from condstore.airflow.connection import Store
     from condstore.airflow.hook import Arguments
+    from condstore.client import Client
     from condstore.results import Json
 
 
@@ -29,6 +32,8 @@ class FreezeTagOperator(CondstoreOperator):
     `template` has; without it the log says so. `report=False` freezes a large tag without that
     look, which may take a minute. The event belongs to the tag's asset, `condstore://host:port/TAG`,
     to every asset among the task's `outlets`, and to the alias `condstore-frozen`.
+
+    `TAG@<fingerprint>` is frozen already: it is looked over and published, nothing else.
     """
 
     template_fields: Sequence[str] = (
@@ -48,7 +53,8 @@ class FreezeTagOperator(CondstoreOperator):
         **kwargs: Arguments,
     ) -> None:
         super().__init__(**kwargs)
-        self.outlets.append(AssetAlias(assets.FROZEN))
+        if AssetAlias(assets.FROZEN) not in self.outlets:
+            self.outlets.append(AssetAlias(assets.FROZEN))
         self.tag = tag
         self.reason = reason
         self.strict = strict
@@ -59,21 +65,48 @@ class FreezeTagOperator(CondstoreOperator):
     def act(self, store: Store, context: Context) -> str:
         """Freeze it; a frozen tag answers the same again."""
         client = store.client()
-        look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
-        try:
-            frozen = client.freeze_tag(
-                self.tag, reason=self.reason, strict=self.strict, report=self.report, **look
-            )
-        except Conflict as conflict:
-            if conflict.code != "preflight_failed":
-                raise
-            found = in_words(client.check(self.tag, **look))
-            raise AirflowException(f"{self.tag} is not frozen: {found}") from conflict
+        known = "@" in self.tag
+        frozen = self._known(client) if known else self._freeze(client, context)
+        if frozen.state != "frozen":  # the store answers with the tag as it stands now
+            frozen = _frozen_before(client, self.tag)
+            self.log.warning("%s was frozen, and opened again since: it stays so", frozen.tag)
         self.log.info("%s is frozen: %s", frozen.tag, frozen.reference)
         if frozen.report is not None and not frozen.report.ok:
             self.log.warning("%s has %s", frozen.tag, in_words(frozen.report))
         assets.publish(frozen, store, context)
         return frozen.reference
+
+    def _freeze(self, client: Client, context: Context) -> TagFrozen:
+        look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
+        asked = {"reason": self.reason, "strict": self.strict, "report": self.report, **look}
+        try:
+            return client.freeze_tag(self.tag, key=key_of(context, self.tag, asked), **asked)
+        except Conflict as conflict:
+            if conflict.code != "preflight_failed":
+                raise
+            found = in_words(client.check(self.tag, **look))
+            raise AirflowException(f"{self.tag} is not frozen: {found}") from conflict
+
+    def _known(self, client: Client) -> TagFrozen:
+        tag = client.tag(self.tag).tag
+        if tag.fingerprint is None:
+            raise UsageError(f"{self.tag} is no frozen state: give TAG or TAG@<fingerprint>")
+        look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
+        report = client.check(self.tag, **look) if self.report else None
+        if self.strict and report is not None and not report.ok:
+            raise AirflowFailException(f"{self.tag} was frozen with {in_words(report)}")
+        return TagFrozen(tag.name, tag.state, tag.fingerprint, tag.lsn, report)
+
+
+def _frozen_before(client: Client, tag: str) -> TagFrozen:
+    """Return the newest freeze in a tag's history; fail for good if there is none."""
+    for act in client.history(tag):
+        if act.act == "tag.frozen":
+            return TagFrozen(tag, "frozen", act.about["fingerprint"], act.lsn, report=None)
+    raise AirflowFailException(
+        f"{tag} was frozen by an earlier try, and made anew since: nothing in its history says as "
+        "what; clear this task to freeze it as it is now"
+    )
 
 
 class UnfreezeTagOperator(CondstoreOperator):
@@ -87,15 +120,19 @@ class UnfreezeTagOperator(CondstoreOperator):
         self.reason = reason
 
     def act(self, store: Store, context: Context) -> str:
-        """Unfreeze it; an unlocked tag stays unlocked."""
-        return store.client().unfreeze_tag(self.tag, reason=self.reason).state
+        """Unfreeze it; an unlocked tag stays unlocked, and what others froze since stays frozen."""
+        key = key_of(context, self.tag, self.reason)
+        state = store.client().unfreeze_tag(self.tag, reason=self.reason, key=key).state
+        if state == "frozen":
+            self.log.warning("%s was opened by an earlier try, and frozen since", self.tag)
+        return state
 
 
 class CloneTagOperator(CondstoreOperator):
     """Make the unlocked tag `name` with the content of `source`; return its name.
 
-    A tag of that name with the same content is the clone that an earlier try made. With other
-    content it is not, and the task fails for good.
+    What an earlier try cloned is the clone, whatever became of either tag since. So is any tag of
+    that name with the same content; with other content it is not, and the task fails for good.
     """
 
     template_fields: Sequence[str] = (
@@ -114,8 +151,11 @@ class CloneTagOperator(CondstoreOperator):
     def act(self, store: Store, context: Context) -> str:
         """Clone it, or see that it was cloned."""
         client = store.client()
+        key = key_of(context, self.source, self.name, self.description)
         try:
-            return client.clone_tag(self.source, self.name, description=self.description).name
+            return client.clone_tag(
+                self.source, self.name, description=self.description, key=key
+            ).name
         except Conflict as conflict:
             found = client.diff(self.source, self.name, limit=1)
             if found.changes or self.name == self.source.partition("@")[0]:

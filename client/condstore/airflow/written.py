@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from condstore.errors import UsageError
 from condstore.moments import Moment
-from condstore.producer import PayloadFile
 from condstore.results import NewIOV
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from condstore.producer import PayloadFile
     from condstore.results import Json
 
 
@@ -47,6 +47,8 @@ def payload_file(row: str | Path | Mapping[str, Json]) -> PayloadFile:
             f"{str(row)!r}: into a tag each file is a mapping of file, payload_type, start and, "
             "where known, end, name, checksum"
         )
+    from condstore.producer import PayloadFile  # noqa: PLC0415 - as in Store.producer
+
     try:
         rest = {name: value for name, value in row.items() if name != "file"}
         return PayloadFile(Path(row["file"]), **rest)
@@ -55,6 +57,16 @@ def payload_file(row: str | Path | Mapping[str, Json]) -> PayloadFile:
             f"{row!r} is no payload file ({error}): write file, payload_type, start and, where "
             "known, end, name, checksum"
         ) from error
+
+
+def names(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return names as a DAG writes them: a list, or a template's text with commas.
+
+    >>> names("Beam, Field"), names(["Beam"]), names("")
+    (('Beam', 'Field'), ('Beam',), ())
+    """
+    listed = given.split(",") if isinstance(given, str) else given
+    return tuple(name for name in map(str.strip, listed) if name)
 
 
 def found(given: Iterable[str | Path | Mapping[str, Json]]) -> Iterator[Path]:
