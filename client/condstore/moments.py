@@ -1,11 +1,13 @@
 """A moment as people write it, and back: `968654552.25` (GPS), `1200:17` (run:lumi), `1200`.
 
 Two integers 0 … 2^63-1, compared in that order. Refuses what is not exact: more than nine decimals.
+Whoever tells people of a moment, the command or an error of the library, writes it by `written`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from condstore.errors import UsageError
@@ -78,3 +80,57 @@ def _parts(when: object) -> tuple[Any, ...]:
 
 When: TypeAlias = Moment | tuple[int, int] | int | str
 """How a caller may name a moment; `Moment.of` reads it."""
+
+Written: TypeAlias = Callable[[Moment], str]
+"""How a moment is written: `runs` or `gps`."""
+
+_GPS_FROM = 100_000_000  # seconds: 1983; no run number is as large
+
+
+def runs(moment: Moment) -> str:
+    """Write a run, with its lumi section unless that is 0.
+
+    >>> runs(Moment(1200)), runs(Moment(1200, 17))
+    ('1200', '1200:17')
+    """
+    return moment.pair() if moment.minor else str(moment.major)
+
+
+def gps(moment: Moment) -> str:
+    """Write a GPS time, without zeros at its end.
+
+    >>> gps(Moment(968654552, 250000000)), gps(Moment(968654552))
+    ('968654552.25', '968654552')
+    """
+    return moment.gps().rstrip("0").rstrip(".")
+
+
+def style(moments: Iterable[Moment | None]) -> Written:
+    """Choose how to write these: as GPS times if one of them can only be that.
+
+    >>> style([Moment(968654552), None]) is gps, style([Moment(1200, 17)]) is runs
+    (True, True)
+    """
+    found = [moment for moment in moments if moment is not None]
+    if any(moment.minor >= 10**9 for moment in found):
+        return runs
+    return gps if any(_GPS_FROM <= moment.major < 10**10 for moment in found) else runs
+
+
+def written(moment: Moment | None, how: Written | None = None, *, open_as: str = "open") -> str:
+    """Write a moment that may be no end at all.
+
+    >>> written(Moment(1250)), written(Moment(968654552, 250000000)), written(None)
+    ('1250', '968654552.25', 'open')
+    """
+    return open_as if moment is None else (how or style([moment]))(moment)
+
+
+def interval(start: Moment, end: Moment | None, how: Written | None = None) -> str:
+    """Write a half-open interval.
+
+    >>> interval(Moment(1200), None), interval(Moment(1200), Moment(1300, 5))
+    ('[1200, open)', '[1200, 1300:5)')
+    """
+    how = how or style((start, end))
+    return f"[{how(start)}, {written(end, how)})"

@@ -53,6 +53,11 @@ class Terminal:
         return shutil.get_terminal_size((100, 24)).columns
 
     @property
+    def room(self) -> int | None:
+        """How many columns a result should keep to; None where nobody looks at its lines' ends."""
+        return self.width if self._out.isatty() else None
+
+    @property
     def colourful(self) -> bool:
         """Whether results are shown in colour."""
         return self._colour and self._out.isatty()

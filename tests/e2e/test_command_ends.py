@@ -118,6 +118,17 @@ def test_who_freezes_reads_first_what_speaks_against_it(condstore):
     assert 0 < said.index("1 gap: [200, 300)") < said.index("type prompt to go on")
 
 
+def test_a_strict_freeze_that_is_refused_says_for_what(condstore):
+    """The findings, and the command that shows them again; with --json one line only."""
+    freeze = ("tag", "freeze", "prompt", "--strict", "--yes")
+    findings, refusal = condstore(*freeze, expect=1).splitlines()[:-1], condstore(*freeze, expect=1)
+    assert "Beam: 1 gap: [200, 300)" in findings
+    assert "condstore tag check prompt" in refusal.splitlines()[-1]
+    said = condstore(*freeze, "--json", expect=1)
+    assert said.count("\n") == 1
+    assert "condstore tag check prompt" in said
+
+
 def test_what_would_be_refused_is_refused_dry_too(condstore):
     """Each --dry-run knows the tag's state, and its exit status is 1."""
     condstore("tag", "clone", "prompt", "shut")
@@ -177,6 +188,48 @@ def test_a_bar_moves_on_a_terminal_and_leaves_the_results_alone(condstore):
     assert (condstore.folder / "err.txt").read_text() == ""
 
 
+def test_what_was_put_stands_below_the_bar(condstore):
+    """The bar is gone when the digests are said, one a line."""
+    for name in ("one.bin", "two.bin"):
+        (condstore.folder / name).write_bytes(name.encode())
+    status, said = condstore.typed("condstore put one.bin two.bin")
+    assert status == 0, said
+    shown = command.plain(said).splitlines()
+    assert [line.partition("  ")[2] for line in shown[-2:]] == ["one.bin", "two.bin"]
+    assert all(line.startswith("sha256:") for line in shown[-2:])
+
+
+def test_what_was_put_before_a_failure_is_said(condstore):
+    """It is stored: nobody should put it again for its digest."""
+    (condstore.folder / "there.bin").write_bytes(b"there")
+    said = condstore("put", "there.bin", "nowhere.bin", expect=1)
+    assert "  there.bin\n" in said
+    assert "condstore: nowhere.bin: No such file" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("iov", "list", "prompt", "Beam"),
+        ("tag", "show", "prompt", "--plot", "x.svg"),
+        ("pull", "prompt"),
+    ],
+)
+def test_an_end_before_the_beginning_is_refused_by_the_options_name(condstore, words):
+    """Not in the words of a request nobody wrote."""
+    said = condstore(*words, "--begin", "500", "--end", "10", expect=2)
+    assert said == "condstore: --end 10 does not come after --begin 500\n"
+
+
+def test_who_streams_a_payload_is_in_the_history(condstore):
+    """As who inserts one is."""
+    (condstore.folder / "who.json").write_text("{}")
+    condstore("tag", "create", "who")
+    words = ("stream", "who.json", "--type", "Who", "--major", "1", "--tag", "who")
+    condstore(*words, "--user", "bob")
+    assert condstore.json("tag", "log", "who")[0]["actor"] == "bob"
+
+
 def test_a_pipe_that_closes_is_no_noise(condstore):
     """`| head -1` ends it, and nobody hears of it."""
     _, said = condstore.shell("condstore iov list prompt Beam --json | head -1")
@@ -196,7 +249,7 @@ def test_wide_names_keep_the_columns(condstore):
     condstore("tag", "create", "wide")
     condstore("iov", "insert", "wide", "Beam", "1", "--end", "2", "--name", "ビーム")
     condstore("iov", "insert", "wide", "Beam", "2", "--name", "b")
-    first, second = condstore("iov", "list", "wide", "Beam").splitlines()[1:]
+    first, second = condstore("iov", "list", "wide", "Beam", "--long").splitlines()[1:]
     assert first.index("  ビーム  ") == second.index("  b  ")
     assert len(first) + 3 == len(second)
 
@@ -227,6 +280,7 @@ def test_help_imports_nothing_that_it_does_not_need():
         "try: main()\n"
         "except SystemExit: pass\n"
         "slow = {'requests', 'urllib3', 'aiohttp', 'rich', 'pydantic', 'orjson', 'numpy'}\n"
+        "slow |= {'email.utils', 'urllib.request'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -6,6 +6,7 @@ Ctrl-C is pressed; what a person types stands behind the prompt.
 """
 
 import dataclasses
+import inspect
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ import pages
 import pytest
 import servers
 import typer.main
+from typer.testing import CliRunner
 
 from condstore import cli, strain
 from condstore.digests import Digest
@@ -60,6 +62,19 @@ def test_every_command_has_examples_and_each_is_run(words):
     assert found
     run = {re.sub(r" +", " ", STATUS.sub("", step.command)) for step in console()}
     assert not [line for line in found if line not in run | ELSEWHERE]
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_help_text_keeps_to_a_terminal_of_80_columns(words, monkeypatch):
+    """No line is wider, and no example is broken."""
+    monkeypatch.setenv("COLUMNS", "80")
+    done = CliRunner().invoke(cli.app, [*words[1:], "--help"])
+    shown = done.stdout.splitlines()
+    assert max(map(len, shown)) <= 80
+    written = inspect.cleandoc(ALL[words].help).splitlines()
+    for line in (one for one in written if re.match(r"  .*\bcondstore ", one)):
+        assert f"  {line}" in shown
+        assert len(line) <= 77
 
 
 @pytest.mark.parametrize("words", [words for words in ALL if len(words) > 1], ids=" ".join)

@@ -11,10 +11,10 @@ import servers
 
 from condstore.client import Client
 from condstore.commands import inserting
-from condstore.commands.rows import Entry
 from condstore.errors import NotFound
 from condstore.moments import Moment
 from condstore.results import NewIOV
+from condstore.rows import Entry
 
 
 @pytest.fixture(scope="module")

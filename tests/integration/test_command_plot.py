@@ -34,6 +34,16 @@ def test_the_picture_of_a_tag_shows_gaps_and_trims(condstore):
     assert "3 IOVs · 1 gap · 1 trimmed" in told
 
 
+def test_a_part_of_a_tag_is_drawn(condstore):
+    """What begins behind --end is not in the picture; without --plot there is nothing to bound."""
+    condstore("tag", "show", "prompt", "--plot", "part.svg", "--begin", "100", "--end", "200")
+    drawn = (condstore.folder / "part.svg").read_text()
+    assert "new: 150 to 220" in drawn
+    assert "last" not in drawn
+    said = condstore("tag", "show", "prompt", "--begin", "100", expect=2)
+    assert "--plot FILE" in said
+
+
 def test_a_bundle_is_drawn_without_server(condstore):
     """What was pulled is drawn from the file; of trims it knows nothing."""
     condstore("tag", "clone", "prompt", "frozen")

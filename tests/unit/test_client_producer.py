@@ -19,6 +19,7 @@ from condstore.errors import (
     UnreadableFile,
     UsageError,
 )
+from condstore.moments import Moment
 from condstore.producer import PayloadFile, Producer, crowd, read_list
 from condstore.producer.journal import Journal
 from condstore.retry import Policy
@@ -223,25 +224,29 @@ def test_a_list_names_files_beside_it(tmp_path):
     """Columns in any order, empty cells left out."""
     (tmp_path / "a.json").write_text("{}")
     path = tmp_path / "runs.csv"
-    path.write_text("type,start,file,end,name\nBeam,1200:17,a.json,,\nBeam,1300,a.json,1400,x\n")
+    path.write_text(
+        "payload_type,start,file,end,name\nBeam,1200:17,a.json,,\nBeam,1300,a.json,1400,x\n"
+    )
     source = tmp_path / "a.json"
     assert read_list(path) == (
-        PayloadFile(source, "Beam", "1200:17"),
-        PayloadFile(source, "Beam", "1300", "1400", "x"),
+        PayloadFile(source, "Beam", Moment(1200, 17)),
+        PayloadFile(source, "Beam", Moment(1300), Moment(1400), "x"),
     )
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "first line must name the columns file, type, start; it lacks file, type, start"),
-        ("file,type,begin\n", "it lacks start"),
-        ("file,type,start,stop\n", "column 'stop' is none of"),
-        ("file,type,start\na.json,Beam\n", "line 2: needs one value for each column"),
-        ("file,type,start\na.json,Beam,1,2\n", "line 2: needs one value for each column"),
-        ("file,type,start\nb.json,Beam,1\n", "line 2: .*b.json is not a file"),
-        ("file,type,start\na.json,Beam,soon\n", "line 2: 'soon' is not a moment"),
-        ("file,type,start,end\na.json,Beam,9,8\n", "line 2: .* does not come after its start"),
+        ("", "runs.csv has no rows"),
+        ("file,payload_type,begin\na.json,Beam,1\n", "line 2: begin: is no field"),
+        ("file,type,start\na.json,Beam,1\n", "line 2: type: is no field; known: payload_type"),
+        ("file,payload_type,start\na.json,Beam\n", "line 2: start: is missing"),
+        ("file,payload_type,start\na.json,Beam,1,2\n", "line 2 has more fields"),
+        ("file,payload_type,start\nb.json,Beam,1\n", "line 2: file: .*b.json is not there"),
+        ("file,payload_type,start\na.json,Beam,soon\n", "line 2: start: 'soon' is not a moment"),
+        ("file,payload_type,start,end\na.json,Beam,9,8\n", "line 2: end: 8 does not come after"),
+        ("name,payload_type,start\na.json,Beam,9\n", "line 2: file: is missing"),
+        ("file,payload_type,start,size\na.json,Beam,9,2\n", "line 2: size and revision"),
     ],
 )
 def test_a_wrong_line_of_a_list_is_named(tmp_path, content, words):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from condstore.commands import rows
-from condstore.commands.rows import BadRows
+from condstore import rows
 from condstore.digests import Digest
 from condstore.moments import Moment
+from condstore.rows import BadRows
 
 BEAM = Digest.of(b"beam")
 CSV = (
@@ -51,7 +51,7 @@ def test_a_type_for_all_rows_and_files_beside_the_list(tmp_path):
         ("payload_type,start,name\nBeam,,a\n", "rows line 2: start: is missing"),
         ("start,name\n1,a\n", "rows line 2: payload_type: is missing"),
         ("payload_type,start\nBeam,1\n", "rows line 2: name: is needed"),
-        ("payload_type,start,end,name\nBeam,5,5,a\n", "rows line 2: end: 5:0 does not come after"),
+        ("payload_type,start,end,name\nBeam,5,5,a\n", "rows line 2: end: 5 does not come after"),
         ("payload_type,start,nmae\nBeam,1,a\n", "rows line 2: nmae: is no field"),
         ("payload_type,start,name\nBeam,1,a,b\n", "rows line 2 has more fields"),
         ("payload_type,start,digest\nBeam,1,sha256:12\n", "rows line 2: digest: 'sha256:12'"),

@@ -6,7 +6,8 @@ import pytest
 
 from condstore import show
 from condstore.commands import dry_run
-from condstore.moments import Moment
+from condstore.doctor.finding import Finding
+from condstore.moments import Moment, gps, runs
 from condstore.results import (
     Act,
     Change,
@@ -17,11 +18,13 @@ from condstore.results import (
     Place,
     Report,
     Span,
+    Tag,
+    TagContent,
     TagStanding,
     Tally,
     TypeReport,
 )
-from condstore.show.written import gps, runs, style_of
+from condstore.show.written import style_of
 from condstore.terminal import Terminal, table
 
 TO = Terminal(io.StringIO(), io.StringIO(), colour=True)
@@ -144,11 +147,101 @@ def test_a_large_plan_is_cut_with_a_count():
     assert len(lines) == 23
 
 
-def test_a_history_says_what_came_and_went():
-    """In each payload list."""
-    rows = [{"payload_type": "Beam", "attached": 2, "trimmed": 1}]
-    acts = (Act(7, "2026-11-21T12:00:00.1Z", "alice", "timelines.changed", {"lists": rows}),)
-    assert show.history(acts)[1].endswith("alice  timelines.changed  Beam: 2 attached, 1 trimmed")
+def test_a_history_is_said_in_the_words_of_who_did_it():
+    """No entry type of the ledger, no fingerprint of 64 digits."""
+    rows = [
+        {"payload_type": "Beam", "attached": 2, "trimmed": 1, "detached": 1},
+        {"payload_type": "Field", "attached": 3},
+    ]
+    acts = [
+        ("tag.created", {"state": "unlocked"}, "created"),
+        ("tag.created", {"state": "locked"}, "created, locked"),
+        ("tag.cloned", {"source": f"old@{'a' * 64}"}, "cloned from old@aaaaaaaaaaaa"),
+        ("tag.cloned", {"source": "old@12"}, "cloned from old@12"),
+        (
+            "timelines.changed",
+            {"lists": rows},
+            "inserted Beam (2 new, 1 trimmed, 1 replaced), 3 Field",
+        ),
+        ("timelines.changed", {"lists": [{"payload_type": "B", "deleted": 1}]}, "deleted 1 B"),
+        ("tag.changed", {"state": "locked", "reason": "run 7"}, "locked: run 7"),
+        (
+            "tag.frozen",
+            {"fingerprint": "b" * 64, "reason": "summer"},
+            "frozen, fingerprint bbbbbbbbbbbb: summer",
+        ),
+        ("tag.deleted", {}, "deleted"),
+        (
+            "list.attached",
+            {"payload_list": "B_2", "replaced": "B_1"},
+            "attached B_2 in place of B_1",
+        ),
+        ("list.deleted", {"payload_list": "B_2"}, "detached B_2"),
+        ("buffer.stored", {}, "created by the first segment"),
+        (
+            "buffer.frozen",
+            {"fingerprint": "b" * 64, "user": "a"},
+            "frozen, fingerprint bbbbbbbbbbbb",
+        ),
+        ("buffer.cleaned", {"name": "stream-1"}, "buffer flushed: kept as stream-1"),
+        ("tag.painted", {"colour": "red", "coats": 2}, "tag.painted colour red coats 2"),
+    ]
+    told = [Act(7, "2026-11-21T12:00:00.1Z", "alice", act, about) for act, about, _ in acts]
+    lines = show.history(told)[1:]
+    assert [line.partition("alice  ")[2] for line in lines] == [said for _, _, said in acts]
+    assert max(map(len, lines)) < 90
+
+
+class Screen(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self):
+        """Say that it is one."""
+        return True
+
+
+def streamed(number):
+    """Return a payload IOV as streaming makes them."""
+    digest = f"sha256:{number:064d}"
+    start, end = Moment(968654552, number * 10**6), Moment(968654552, (number + 1) * 10**6)
+    name = f"gwb{1763728000000000000 + number}.json"
+    return PayloadIOV("Strain", start, end, name, "c" * 64, digest, 5400, None, 1, 12)
+
+
+def test_an_interval_takes_one_line_of_a_terminal(monkeypatch):
+    """Names are cut at their beginnings; a pipe gets them whole."""
+    monkeypatch.setenv("COLUMNS", "80")
+    iovs = [streamed(number) for number in (1, 100)]
+    lines = show.iov_table(iovs, Terminal(Screen(), io.StringIO(), colour=False))
+    assert max(map(len, lines)) <= 80
+    assert lines[1].endswith("1.json")
+    assert iovs[0].name in show.iov_table(iovs, TO)[1]
+    assert all(word in show.iov_table(iovs, TO, whole=True)[1]
+               for word in (iovs[0].digest, iovs[0].checksum, iovs[0].name))  # fmt: skip
+
+
+def test_a_tag_that_is_frozen_is_shown_in_eighty_columns():
+    """What names it for ever stands on a line of its own, to be copied whole."""
+    tag = Tag(
+        "2026-prompt", "frozen", "a" * 64, "", None, streamed=False, created="2026", updated="2026",
+        payload_list_count=0, payload_iov_count=0, lsn=9,
+    )  # fmt: skip
+    lines = show.content(TagContent(tag, ()), TO)
+    assert f"  {tag.reference}" in lines
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("good", "good"), "nothing is wrong"),
+        (("good", "warn"), "1 to look at"),
+        (("warn", "bad", "warn"), "1 to mend, 2 to look at"),
+    ],
+)
+def test_the_doctor_counts_what_it_warned_of(states, said):
+    """It does not call well what has a line that warns."""
+    assert show.examined([Finding("x", state, "y") for state in states], TO)[-1] == said
 
 
 def test_a_terminal_that_may_show_colour_and_is_none_gets_none():

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from condstore.errors import NotInBundle
-from condstore.moments import Moment
+from condstore.moments import Moment, interval, written
 from condstore.results import HeldList, Tag, TagContent
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class About:
     @property
     def range(self) -> str:
         """From when to when, for people."""
-        return f"[{self.begin.pair()}, {'open' if self.end is None else self.end.pair()})"
+        return interval(self.begin, self.end)
 
     def __str__(self) -> str:
         """What it is of, for people."""
@@ -70,16 +70,15 @@ class About:
         """Raise `NotInBundle` for a moment that it was not pulled for."""
         if moment < self.begin or (self.end is not None and moment >= self.end):
             raise NotInBundle(
-                f"{moment.pair()} is not in this bundle: it was pulled for {self.range}"
+                f"{written(moment)} is not in this bundle: it was pulled for {self.range}"
             )
 
     def cover_span(self, begin: Moment | None, end: Moment | None) -> None:
         """Raise `NotInBundle` unless all of [begin, end) is in it."""
         first = begin or Moment(0)
         if first < self.begin or (self.end is not None and (end is None or end > self.end)):
-            until = "open" if end is None else end.pair()
             raise NotInBundle(
-                f"[{first.pair()}, {until}) is not all in this bundle: it was pulled for "
+                f"{interval(first, end)} is not all in this bundle: it was pulled for "
                 f"{self.range}; ask for that"
             )
 

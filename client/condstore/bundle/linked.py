@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from condstore.errors import UnexpectedAnswer
-from condstore.moments import Moment
+from condstore.moments import Moment, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,7 +63,7 @@ def _checked(rows: Iterable[PayloadIOV]) -> Iterator[PayloadIOV]:
         overlaps = last is not None and (last.end is None or row.start < last.end)
         if overlaps or (row.end is not None and row.end <= row.start):
             raise UnexpectedAnswer(
-                f"payload IOVs of {row.payload_type} overlap at {row.start.pair()}, which no "
+                f"payload IOVs of {row.payload_type} overlap at {written(row.start)}, which no "
                 "server of ours tells: nothing was written"
             )
         yield row

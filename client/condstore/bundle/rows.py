@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from condstore.bundle import format as layout
 from condstore.bundle.file import damaged, open_bundle, reading
 from condstore.errors import NotFound
+from condstore.moments import written
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -99,10 +100,10 @@ class Rows:
             query, asked["list"] = _STANDING_OF, next(iter(lists))
         rows = self._sealed(query, asked)
         if [row[1] for row in rows] != list(lists):
-            raise damaged(self.path, f"rows for {moment.pair()} are missing")
+            raise damaged(self.path, f"rows for {written(moment)} are missing")
         for row in rows:
             if row[2:4] > moment or (row[6] is not None and row[6:8] <= moment):
-                raise damaged(self.path, f"rows for {moment.pair()} are others")
+                raise damaged(self.path, f"rows for {written(moment)} are others")
         return rows
 
     def following(self, number: int, first: Moment, end: Moment | None) -> Iterator[Row]:

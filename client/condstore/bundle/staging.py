@@ -17,6 +17,7 @@ from condstore.bundle.linked import linked
 from condstore.bundle.streamed import Held
 from condstore.bundle.told import Progress
 from condstore.errors import NotProven, UnexpectedAnswer
+from condstore.moments import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,7 +113,7 @@ def _gap(client: Told, ref: str, kind: str, moment: Moment) -> Gap:
     (found,) = client.resolve_many(ref, [moment], [kind])
     if found.payloads:
         raise UnexpectedAnswer(
-            f"the server tells of {kind} that it has a payload at {moment.pair()}, and lists none"
+            f"the server tells of {kind} that it has a payload at {written(moment)}, and lists none"
         )
     return found.since, found.until
 

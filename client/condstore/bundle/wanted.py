@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from condstore.bundle.about import PROVEN, TOLD, About
 from condstore.errors import NotFound, NotProven, UsageError
-from condstore.moments import Moment
+from condstore.moments import Moment, interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def _range(span: tuple[When | None, When | None]) -> tuple[Moment, Moment | None
     first, last = (None if when is None else Moment.of(when) for when in span)
     begin = first or Moment(0)
     if last is not None and last <= begin:
-        raise UsageError(f"nothing lies in [{begin.pair()}, {last.pair()}): end must follow begin")
+        raise UsageError(f"nothing lies in {interval(begin, last)}: end must follow begin")
     return begin, last
 
 

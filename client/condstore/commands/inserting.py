@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condstore.commands import dry_run, rows
-from condstore.commands.rows import BadRows, Entry
+from condstore import rows
+from condstore.commands import dry_run
 from condstore.digests import Digest
 from condstore.errors import Malformed, NotFound, UsageError
 from condstore.landing import digest_of
 from condstore.moments import LIMIT, Moment
 from condstore.results import NewIOV, TagStanding
+from condstore.rows import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,11 +74,7 @@ def many(source: Path, payload_type: str | None) -> tuple[Entry, ...]:
     """Return the entries in a file, or of standard input for `-`."""
     if source == Path("-"):
         return rows.read(sys.stdin.read(), "standard input", Path(), payload_type)
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadRows(f"{source} is not text in UTF-8 ({error.reason})") from error
-    return rows.read(text, str(source), source.parent, payload_type)
+    return rows.read_file(source, payload_type)
 
 
 def insert(client: Client, tag: str, entries: Sequence[Entry], to: Terminal) -> Inserted:

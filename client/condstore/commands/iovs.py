@@ -27,6 +27,7 @@ from condstore.commands.options import (
     client,
     group,
     reader,
+    span,
     terminal,
 )
 from condstore.errors import CondstoreError, NotFound, UsageError
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from condstore.client import Client
-    from condstore.commands.rows import Entry
     from condstore.moments import Moment
     from condstore.results import PayloadIOV
+    from condstore.rows import Entry
     from condstore.terminal import Terminal
 
 app = group(
@@ -60,6 +61,12 @@ def list_iovs(
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw the timeline, gaps and all, in the terminal.")
     ] = False,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--long", "-l", help="With whole names and digests, checksums, and since which LSN."
+        ),
+    ] = False,
     offline: Offline = None,
     cache: CacheFolder = None,
     url: Url = None,
@@ -71,17 +78,18 @@ def list_iovs(
       condstore iov list 2026-prompt Beam
       condstore iov list 2026-prompt Beam --begin 1200 --end 1300 --json
       condstore iov list 2026-prompt Beam --plot
+      condstore iov list 2026-prompt Beam --long
 
     With --begin and --end: those that overlap [begin, end).
     """
     from condstore import show
 
-    to = terminal()
-    found = tuple(reader(url, offline, cache).iovs(tag, payload_type, begin, end))
+    to, (first, last) = terminal(), span(begin, end)
+    found = tuple(reader(url, offline, cache).iovs(tag, payload_type, first, last))
     if plot and not as_json:
-        lines = _drawn(found, begin, end, to)
+        lines = _drawn(found, first, last, to)
     elif found:
-        lines = show.iov_table(found, to)
+        lines = show.iov_table(found, to, whole=whole)
     else:
         here = " here" if begin or end else ""
         lines = [
@@ -91,20 +99,18 @@ def list_iovs(
 
 
 def _drawn(
-    found: Sequence[PayloadIOV], begin: str | None, end: str | None, to: Terminal
+    found: Sequence[PayloadIOV], begin: Moment | None, end: Moment | None, to: Terminal
 ) -> list[str]:
-    from condstore.moments import Moment
+    from condstore.moments import style
     from condstore.plot import terminal as drawing
-    from condstore.show.written import style
 
-    first, last = (Moment.parse(text) if text else None for text in (begin, end))
     how = style(moment for iov in found for moment in (iov.start, iov.end))
     return drawing.timeline(
         found,
         width=to.width,
         written=how,
-        begin=first,
-        end=last,
+        begin=begin,
+        end=end,
         colour=to.colourful,
         encoding=to.encoding,
     )
@@ -152,7 +158,7 @@ def insert(
 
     \b
       condstore iov insert 2026-prompt Beam 1200 --file beam.json
-      condstore iov insert 2026-prompt Beam 1200:17 --end 1250 --name beam-7 --dry-run
+      condstore iov insert 2026-prompt Beam 1200:17 --end 1250 --name beam-7 -n
       condstore iov insert 2026-prompt --from rows.csv --dry-run
       condstore iov insert 2026-prompt --from rows.csv
 
@@ -225,8 +231,8 @@ def delete(
     """
     from condstore.commands.confirm import confirm
     from condstore.commands.refusals import refusal
-    from condstore.moments import Moment
-    from condstore.show.written import interval, named, style
+    from condstore.moments import Moment, interval, style
+    from condstore.show.written import named
 
     to, asked = terminal(), client(url, user=user)
     last = Moment.parse(end) if end else None
@@ -252,8 +258,7 @@ def _starting(
     asked: Client, tag: str, payload_type: str, start: Moment, end: Moment | None
 ) -> PayloadIOV:
     """Return the IOV that starts exactly there; say which one lies there instead."""
-    from condstore.moments import LIMIT, Moment
-    from condstore.show.written import interval, style
+    from condstore.moments import LIMIT, Moment, interval, style
 
     after = Moment(start.major, start.minor + 1) if start.minor < LIMIT else None
     there = next(iter(asked.iovs(tag, payload_type, start, after)), None)

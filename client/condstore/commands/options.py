@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from condstore.cache import Cache
     from condstore.client import Client
+    from condstore.moments import Moment
 
 Url = Annotated[
     str | None,
@@ -68,6 +69,16 @@ Begin = Annotated[
     str | None, typer.Option("--begin", metavar="MOMENT", help="From here on (default: the start).")
 ]
 End = Annotated[str | None, typer.Option("--end", metavar="MOMENT", help="Up to here, excluded.")]
+
+
+def span(begin: str | None, end: str | None) -> tuple[Moment | None, Moment | None]:
+    """Return the moments of --begin and --end; raise `UsageError` naming the option."""
+    from condstore.moments import Moment  # noqa: PLC0415 - `--help` never pays for it
+
+    first, last = (Moment.parse(text) if text else None for text in (begin, end))
+    if first is not None and last is not None and last <= first:
+        raise UsageError(f"--end {end} does not come after --begin {begin}")
+    return first, last
 
 
 def group(noun: str, text: str) -> typer.Typer:

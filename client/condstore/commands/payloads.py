@@ -24,12 +24,15 @@ from condstore.commands.options import (
     answer,
     client,
     reader,
+    say_all,
+    span,
     terminal,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from condstore.results import Blob
     from condstore.terminal import Terminal
 
 
@@ -55,13 +58,15 @@ def put(
     if dry_run:
         _would_put(to, files, url, as_json=as_json)
         return
-    blobs = []
-    with to.progress("put", len(files), "files") as advance:
-        for path in files:
-            blobs.append(asked.put_payload(path))
-            advance(1)
-            if not as_json:
-                to.say(show.put(blobs[-1], str(path)))
+    blobs: list[Blob] = []
+    try:
+        with to.progress("put", len(files), "files") as advance:
+            for path in files:
+                blobs.append(asked.put_payload(path))
+                advance(1)
+    finally:  # not while the bar moves; what was stored before a failure is said too
+        if not as_json:
+            say_all(to, map(show.put, blobs, map(str, files)))
     if as_json:
         answer(to, blobs, [], as_json=True)
 
@@ -174,14 +179,15 @@ def pull(
     """
     from condstore import bundle, show
 
+    first, last = span(begin, end)
     to, target = terminal(), output or Path(f"{tag.partition('@')[0]}.cdb")
     with to.stages("pulling") as tell:
         pulled = bundle.pull(
             client(url),
             tag,
             target,
-            begin=begin,
-            end=end,
+            begin=first,
+            end=last,
             payload_types=tuple(types or ()),
             payloads=payloads if beside is None else beside,
             prove=prove,

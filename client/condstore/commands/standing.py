@@ -22,6 +22,7 @@ from condstore.commands.options import (
     terminal,
 )
 from condstore.commands.tags import app
+from condstore.errors import Conflict
 
 if TYPE_CHECKING:
     from condstore.client import Client
@@ -133,7 +134,7 @@ def freeze(
 
     \b
       condstore tag freeze 2026-prompt --dry-run
-      condstore tag freeze 2026-prompt --strict --reason "summer conferences" --yes
+      condstore tag freeze 2026-prompt --strict --reason "summer talks" --yes
 
     It gets a fingerprint and never changes. Asks to type its name. --dry-run shows what the look
     finds: gaps, payloads that the store lacks, what newer intervals trimmed. Again is harmless.
@@ -152,25 +153,44 @@ def freeze(
         look = partial(_findings, to, asked, tag, template) if report else tuple
         act = f"{tag} ({held(found)}) is about to be frozen, for good"
         confirm(to, act, tag, yes=yes, to_know=look)
-    with to.waiting(f"freezing {tag}"):
-        frozen = asked.freeze_tag(
-            tag,
-            reason=reason,
-            strict=strict,
-            template=template,
-            read_bytes=read_bytes,
-            report=report,
-        )
+    try:
+        with to.waiting(f"freezing {tag}"):
+            frozen = asked.freeze_tag(
+                tag,
+                reason=reason,
+                strict=strict,
+                template=template,
+                read_bytes=read_bytes,
+                report=report,
+            )
+    except Conflict as refused:
+        if refused.code == "preflight_failed" and not as_json:
+            for line in _findings(to, asked, tag, template, read_bytes=read_bytes):
+                to.complain(line)
+        raise _told(refused, tag) from refused
     findings = show.findings(frozen.report, to) if frozen.report else []
-    said = f"{frozen.tag} is frozen, for ever {frozen.reference}"
-    answer(to, frozen, [*findings, said], as_json=as_json)
+    said = [f"{frozen.tag} is frozen, for ever:", f"  {frozen.reference}"]
+    answer(to, frozen, [*findings, *said], as_json=as_json)
 
 
-def _findings(to: Terminal, asked: Client, tag: str, template: str | None) -> list[str]:
+def _findings(
+    to: Terminal, asked: Client, tag: str, template: str | None, *, read_bytes: bool = False
+) -> list[str]:
     from condstore import show
 
     with to.waiting(f"looking over {tag}"):
-        return show.findings(asked.check(tag, template=template), to)
+        return show.findings(asked.check(tag, template=template, read_bytes=read_bytes), to)
+
+
+def _told(refused: Conflict, tag: str) -> Conflict:
+    """Return a refusal that names, if it is for what a look found, the command that shows it."""
+    if refused.code != "preflight_failed":
+        return refused
+    return Conflict(
+        f"{refused.detail} Look again: condstore tag check {tag}",
+        status=refused.status,
+        code=refused.code,
+    )
 
 
 def _look(
@@ -248,10 +268,10 @@ def unfreeze(
         raise typer.Exit(0 if found.state == "unlocked" else 1)
     if dry_run:
         refused = refusal(found, "frozen")
-        lines = [f"would open {tag} again; for ever as it was: {found.reference}"]
+        lines = [f"would open {tag} again; as it was, for ever:", f"  {found.reference}"]
         lines += [to.bad(f"refused: {refused}")] if refused else []
         planned = {"would": "unfreeze", "tag": found, "refusal": refused}
         answer(to, planned, lines, as_json=as_json)
         raise typer.Exit(1 if refused else 0)
-    confirm(to, f"frozen {found.reference} is about to be opened again", tag, yes=yes)
+    confirm(to, f"frozen {tag} is about to be opened again", tag, yes=yes)
     _stands(to, asked.unfreeze_tag(tag, reason=reason), as_json=as_json)

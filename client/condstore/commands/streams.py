@@ -163,7 +163,7 @@ def _payloads(
     as_json: bool,
 ) -> None:
     from condstore import streaming
-    from condstore.show.written import interval, style
+    from condstore.moments import interval, style
 
     if dry_run:
         if payload_type is None:

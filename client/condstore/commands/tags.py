@@ -12,8 +12,10 @@ import typer
 
 from condstore.commands.options import (
     AsJson,
+    Begin,
     CacheFolder,
     DryRun,
+    End,
     Offline,
     Ref,
     Tag,
@@ -25,11 +27,14 @@ from condstore.commands.options import (
     group,
     reader,
     settings,
+    span,
     terminal,
 )
+from condstore.errors import UsageError
 
 if TYPE_CHECKING:
     from condstore.client import Client
+    from condstore.moments import Moment
     from condstore.results import Report, TagContent
     from condstore.terminal import Terminal
 
@@ -79,6 +84,8 @@ def show_tag(
         Path | None,
         typer.Option("--plot", metavar="FILE", help="Draw the timelines into this SVG file."),
     ] = None,
+    begin: Begin = None,
+    end: End = None,
     offline: Offline = None,
     cache: CacheFolder = None,
     url: Url = None,
@@ -89,31 +96,43 @@ def show_tag(
     \b
       condstore tag show 2026-prompt
       condstore tag show 2026-prompt@12 --json
-      condstore tag show 2026-prompt --plot prompt.svg
+      condstore tag show 2026-prompt --plot prompt.svg --begin 1200 --end 1400
       condstore tag show 2026-prompt --offline 2026-prompt.cdb
 
     TAG@<LSN> is the tag as it was at that ledger position, TAG@<fingerprint> what was frozen.
+    --begin and --end are for --plot.
     """
     from condstore import show
 
+    if (begin or end) and plot is None:
+        raise UsageError("--begin and --end say what --plot FILE draws: give it too")
+    drawn = span(begin, end)
     to, asked = terminal(), reader(url, offline, cache)
     found = asked.tag(tag)
     answer(to, found, show.content(found, to), as_json=as_json)
     if plot is not None:
-        _draw(asked, tag, found, plot, to)
+        _draw(asked, tag, found, plot, to, drawn)
 
 
-def _draw(asked: Client, ref: str, found: TagContent, target: Path, to: Terminal) -> None:
+def _draw(
+    asked: Client,
+    ref: str,
+    found: TagContent,
+    target: Path,
+    to: Terminal,
+    drawn: tuple[Moment | None, Moment | None],
+) -> None:
+    from condstore.moments import style
     from condstore.plot import picture
-    from condstore.show.written import style
 
     pinned = ref if "@" in ref else found.tag.reference
     kinds = [held.payload_type for held in found.payload_lists]
     with to.waiting(f"drawing {target}"):
-        timelines = {kind: tuple(asked.iovs(pinned, kind)) for kind in kinds}
+        timelines = {kind: tuple(asked.iovs(pinned, kind, *drawn)) for kind in kinds}
         how = style(iov.start for iovs in timelines.values() for iov in iovs)
-        drawn = picture.svg(found, timelines, report=_report(asked, pinned), written=how)
-    target.write_text(drawn, encoding="utf-8")
+        report, (first, last) = _report(asked, pinned), drawn
+        made = picture.svg(found, timelines, report=report, begin=first, end=last, written=how)
+    target.write_text(made, encoding="utf-8")
     to.complain(f"{target}: the timelines of {found.tag.name}")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from condstore import show
 from condstore.errors import ServerAway
 from condstore.interrupts import terminable, until_stopped
-from condstore.show.written import style
+from condstore.moments import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

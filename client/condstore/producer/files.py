@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from condstore.digests import Digest
 from condstore.errors import DamagedPayload, UnreadableFile, UsageError
-from condstore.moments import Moment, When
+from condstore.moments import Moment, When, written
 
 if TYPE_CHECKING:
     import os
@@ -50,11 +50,11 @@ class PayloadFile:
     def __post_init__(self) -> None:
         since, until = self.since, self.until
         if until is not None and until <= since:
-            raise UsageError(f"{self}: its end {until.pair()} does not come after its start")
+            raise UsageError(f"{self}: its end {written(until)} does not come after its start")
 
     def __str__(self) -> str:
         source = "bytes" if isinstance(self.source, bytes) else str(self.source)
-        return f"{self.payload_type} from {self.since.pair()} ({source})"
+        return f"{self.payload_type} from {written(self.since)} ({source})"
 
     @property
     def since(self) -> Moment:

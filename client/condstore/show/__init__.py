@@ -1,12 +1,14 @@
 """Results as lines for people: functions from a value to text; nothing is printed here."""
 
+from condstore.moments import Written, interval, style, written
+from condstore.show.acts import history
 from condstore.show.doctor import examined
 from condstore.show.moving import fetched, pulled, put, sound, streamed
 from condstore.show.plans import plan
 from condstore.show.reading import iov_table, resolution, status, verified
-from condstore.show.review import difference, findings, history, report
+from condstore.show.review import difference, findings, report
 from condstore.show.tags import content, held_lists, tag_table
-from condstore.show.written import Written, as_json, interval, style, written
+from condstore.show.written import as_json
 
 __all__ = [
     "Written",

@@ -21,6 +21,12 @@ def examined(findings: Sequence[Finding], to: Terminal) -> list[str]:
         colour = {"good": to.good, "warn": to.warn}.get(one.state, to.bad)
         shown.append(line.replace(f" {one.state} ", f" {colour(one.state)} ", 1))
         shown += [f"    do: {one.do}"] if one.do else []
-    bad = sum(one.state == "bad" for one in findings)
-    verdict = to.bad(f"{bad} to mend") if bad else to.good("nothing is wrong")
-    return [*shown, verdict]
+    return [*shown, _verdict([one.state for one in findings], to)]
+
+
+def _verdict(states: Sequence[str], to: Terminal) -> str:
+    bad, warned = states.count("bad"), states.count("warn")
+    if not (bad or warned):
+        return to.good("nothing is wrong")
+    mend = [to.bad(f"{bad} to mend")] if bad else []
+    return ", ".join([*mend, *([to.warn(f"{warned} to look at")] if warned else [])])

@@ -33,16 +33,18 @@ def fetched(done: Fetched) -> str:
 
 def pulled(done: Pulled) -> list[str]:
     """Say what is in the bundle, and how far it is proven."""
-    there = "" if done.new else " was there already, and"
+    there = "holds" if done.new else "was there already, and holds"
     proof = (
         "its fingerprint is proven"
         if done.proof == "fingerprint"
-        else "as the server told it (--prove reads the whole tag to prove its fingerprint)"
+        else "as the server told it; --prove reads the whole tag for the proof"
     )
     amount = f"{plural(done.payload_iovs, 'IOV')}, {plural(done.payloads, 'payload')} inside"
     return [
-        f"{done.path}:{there} {done.reference}",
-        f"  {amount} ({size(done.payload_bytes)}), {size(done.size)} in all; {proof}",
+        f"{done.path} {there}",
+        f"  {done.reference}",
+        f"  {amount} ({size(done.payload_bytes)}), {size(done.size)} in all",
+        f"  {proof}",
     ]
 
 
@@ -51,7 +53,8 @@ def sound(found: Verified) -> list[str]:
     about = found.described
     proof = "give its fingerprint" if found.recomputed else "are as they were written"
     return [
-        f"{about.path}: {about.reference}",
+        f"{about.path} holds",
+        f"  {about.reference}",
         f"  {plural(found.rows, 'row')} {proof}, {plural(found.payloads, 'payload')} hashed",
         "nothing wrong",
     ]

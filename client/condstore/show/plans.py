@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from condstore.show.written import interval, named, style
+from condstore.moments import interval, style
+from condstore.show.written import named
 from condstore.terminal import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from condstore.commands.dry_run import Affected, Plan
-    from condstore.show.written import Written
+    from condstore.moments import Written
     from condstore.terminal import Terminal
 
 _MOST = 20

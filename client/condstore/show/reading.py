@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from condstore.moments import interval, style, written
 from condstore.show.tags import tag_table
-from condstore.show.written import interval, named, style, what, written
+from condstore.show.written import named, short, what
 from condstore.terminal import plural, size, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from condstore.moments import Written
     from condstore.results import Buffer, PayloadIOV, Readiness, Resolution, Tag
-    from condstore.show.written import Written
     from condstore.terminal import Terminal
     from condstore.verify import Report as Verified
 
 _MOST_PROBLEMS = 20
+_NARROWEST = 8  # columns of a name
 
 
 def status(
@@ -69,30 +71,46 @@ def resolution(found: Resolution, how: Written, to: Terminal) -> list[str]:
     return [*lines, to.dim(f"the same answer from {how(found.since)} until {until}")]
 
 
-def iov_table(iovs: Sequence[PayloadIOV], to: Terminal) -> list[str]:
-    """List payload IOVs, a line each, and the gaps between them where they are."""
+def iov_table(iovs: Sequence[PayloadIOV], to: Terminal, *, whole: bool = False) -> list[str]:
+    """List payload IOVs, a line each, and the gaps between them where they are.
+
+    The names, which come last, are cut to what a terminal has room for; `whole` shows all of all.
+    """
     how = style(moment for iov in iovs for moment in (iov.start, iov.end))
-    lines = table(
-        ("from", "until", "size", "digest", "name", "since LSN"),
-        [
-            (
-                how(iov.start),
-                written(iov.end, how),
-                size(iov.size) if iov.size is not None else "-",
-                what(iov) if iov.digest else "-",
-                named(iov.name),
-                str(iov.lsn),
-            )
-            for iov in iovs
-        ],
-        right=(5,),
-    )
+    rows = [(how(iov.start), written(iov.end, how), *_payload(iov, whole=whole)) for iov in iovs]
+    headings = ("from", "until", "size", "digest")
+    if whole:
+        lines = table((*headings, "name", "checksum", "since LSN"), rows, right=(6,))
+    else:
+        left = table(headings, [row[:4] for row in rows])
+        room = to.room and to.room - max(map(len, left)) - 2
+        names = [_cut(row[4], room) for row in rows]
+        short_rows = [(*row[:4], name) for row, name in zip(rows, names, strict=True)]
+        lines = table((*headings, "name"), short_rows)
     shown = lines[:1]
     for line, iov, before in zip(lines[1:], iovs, (None, *iovs), strict=False):
         if before is not None and before.end is not None and before.end < iov.start:
             shown.append(to.warn(f"gap {interval(before.end, iov.start, how)}: nothing holds"))
         shown.append(line)
     return shown
+
+
+def _payload(iov: PayloadIOV, *, whole: bool) -> tuple[str, ...]:
+    amount = size(iov.size) if iov.size is not None else "-"
+    if whole:
+        return amount, iov.digest or "-", iov.name, iov.checksum or "-", str(iov.lsn)
+    return amount, short(iov.digest) if iov.digest else "-", named(iov.name)
+
+
+def _cut(name: str, room: int | None) -> str:
+    """Return a name cut to `room` columns: what tells names apart mostly stands at their ends.
+
+    >>> _cut("gwb1476012345678901234.json", 14), _cut("beam-7", 14)
+    ('…78901234.json', 'beam-7')
+    """
+    if room is None or len(name) <= max(room, _NARROWEST):
+        return name
+    return f"…{name[1 - max(room, _NARROWEST) :]}"
 
 
 def verified(report: Verified, to: Terminal) -> list[str]:

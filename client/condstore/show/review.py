@@ -1,19 +1,19 @@
-"""What a tag librarian reads: a difference of two tags, a history, the report before a freeze."""
+"""What a tag librarian reads: a difference of two tags, the report before a freeze."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from condstore.show.written import interval, named, short, style
+from condstore.moments import interval, style
+from condstore.show.written import named, short
 from condstore.terminal import plural, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
-    from condstore.results import Act, ComparedPayload, Difference, Report, Tally, TypeReport
-    from condstore.show.written import Written
+    from condstore.moments import Written
+    from condstore.results import ComparedPayload, Difference, Report, Tally, TypeReport
     from condstore.terminal import Terminal
 
 _MOST = 20
@@ -73,44 +73,6 @@ def _side(payload: ComparedPayload | None) -> str:
     if payload.digest and payload.name in {"", payload.digest}:
         return short(payload.digest)
     return named(payload.name)
-
-
-def history(acts: Sequence[Act]) -> list[str]:
-    """List who did what to a tag, a line each."""
-    if not acts:
-        return ["nothing was done to it"]
-    rows = [
-        (str(act.lsn), act.time[:19].replace("T", " "), act.actor, act.act, _about(act))
-        for act in acts
-    ]
-    return table(("LSN", "time (UTC)", "who", "what", "about"), rows, right=(0,))
-
-
-def _about(act: Act) -> str:
-    return "; ".join(
-        f"{_lists(value)}" if name == "lists" else f"{name} {_value(value)}"
-        for name, value in act.about.items()
-        if value not in (None, "", [], {})
-    )
-
-
-def _lists(rows: Sequence[Mapping[str, object]]) -> str:
-    """Say how many IOVs of each type came, were trimmed and left."""
-    return "; ".join(
-        " ".join(
-            (
-                f"{row.get('payload_type')}:",
-                ", ".join(
-                    f"{number} {act}" for act, number in row.items() if isinstance(number, int)
-                ),
-            )
-        )
-        for row in rows
-    )
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def report(found: Report, to: Terminal) -> list[str]:

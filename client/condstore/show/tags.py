@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from condstore.show.written import style, written
+from condstore.moments import style, written
 from condstore.terminal import plural, table
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def content(found: TagContent, to: Terminal) -> list[str]:
     tag = found.tag
     about = [
         ("state", shown_state(tag.state, to)),
-        ("fingerprint", tag.fingerprint or "-"),
-        ("for ever", tag.reference if tag.fingerprint else ""),
+        ("fingerprint", (tag.fingerprint or "-")[:12]),
         ("about", tag.description),
         ("author", tag.author or ""),
         ("created", tag.created),
@@ -45,6 +44,8 @@ def content(found: TagContent, to: Terminal) -> list[str]:
         ("streamed", "yes: the streaming buffer's tag" if tag.streamed else ""),
     ]
     lines = [to.bold(tag.name), *(f"  {name:11}  {said}" for name, said in about if said)]
+    if tag.fingerprint:  # on a line of its own: it is as wide as a screen
+        lines += ["  for ever:", f"  {tag.reference}"]
     return [*lines, "", *held_lists(found.payload_lists, tag.name)]
 
 

@@ -1,52 +1,17 @@
-"""How moments, intervals, digests and whole results are written."""
+"""How digests, names and whole results are written; moments as `condstore.moments` does."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from condstore.moments import Moment
+from condstore.moments import Moment, Written, gps, runs, style
 
 if TYPE_CHECKING:
     from condstore.results import Payload, PayloadIOV
-
-Written: TypeAlias = Callable[[Moment], str]
-"""How a moment is written: `runs` or `gps`."""
-
-_GPS_FROM = 100_000_000  # seconds: 1983; no run number is as large
-
-
-def runs(moment: Moment) -> str:
-    """Write a run, with its lumi section unless that is 0.
-
-    >>> runs(Moment(1200)), runs(Moment(1200, 17))
-    ('1200', '1200:17')
-    """
-    return moment.pair() if moment.minor else str(moment.major)
-
-
-def gps(moment: Moment) -> str:
-    """Write a GPS time, without zeros at its end.
-
-    >>> gps(Moment(968654552, 250000000)), gps(Moment(968654552))
-    ('968654552.25', '968654552')
-    """
-    return moment.gps().rstrip("0").rstrip(".")
-
-
-def style(moments: Iterable[Moment | None]) -> Written:
-    """Choose how to write these: as GPS times if one of them can only be that.
-
-    >>> style([Moment(968654552), None]) is gps, style([Moment(1200, 17)]) is runs
-    (True, True)
-    """
-    found = [moment for moment in moments if moment is not None]
-    if any(moment.minor >= 10**9 for moment in found):
-        return runs
-    return gps if any(_GPS_FROM <= moment.major < 10**10 for moment in found) else runs
 
 
 def style_of(text: str, *others: Moment | None) -> Written:
@@ -54,20 +19,6 @@ def style_of(text: str, *others: Moment | None) -> Written:
     if "." in text:
         return gps
     return runs if ":" in text else style([Moment.parse(text), *others])
-
-
-def written(moment: Moment | None, how: Written, *, open_as: str = "open") -> str:
-    """Write a moment that may be no end at all."""
-    return open_as if moment is None else how(moment)
-
-
-def interval(start: Moment, end: Moment | None, how: Written) -> str:
-    """Write a half-open interval.
-
-    >>> interval(Moment(1200), None, runs), interval(Moment(1200), Moment(1300, 5), runs)
-    ('[1200, open)', '[1200, 1300:5)')
-    """
-    return f"[{how(start)}, {written(end, how)})"
 
 
 def what(payload: Payload | PayloadIOV) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from condstore.digests import Digest
 from condstore.errors import UsageError
-from condstore.moments import Moment
+from condstore.moments import Moment, written
 from condstore.results import NewIOV
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ class Entry:
 
 class BadRows(UsageError):
     """Rows that cannot be payload IOVs, each with its line and field."""
+
+
+def read_file(path: Path, payload_type: str | None = None) -> tuple[Entry, ...]:
+    """Return the entries in a file; raise `BadRows` as `read` does, `OSError`."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRows(f"{path} is not text in UTF-8 ({error.reason})") from error
+    return read(text, str(path), path.parent, payload_type)
 
 
 def read(text: str, name: str, folder: Path, payload_type: str | None) -> tuple[Entry, ...]:
@@ -121,7 +130,7 @@ def checked(entry: Entry) -> Entry:
     """Return the entry if it makes sense; raise `UsageError` naming the field if not."""
     iov = entry.iov
     if iov.end is not None and iov.end <= iov.start:
-        end, start = iov.end.pair(), iov.start.pair()
+        end, start = written(iov.end), written(iov.start)
         raise UsageError(f"end: {end} does not come after the start {start}")
     if entry.file is None and not (iov.name or iov.digest):
         raise UsageError("name: is needed where there is neither a digest nor a file")
