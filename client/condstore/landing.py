@@ -1,11 +1,13 @@
-"""The one place that writes downloads: beside the target, hashed, named only when right.
+"""The one place that writes files: beside the target, synced, named only when whole.
 
-`land` does all of it for a file anywhere; `poured` is the part that a cache does under names of its
-own; `spool` is for who wants the verified bytes and no name for them.
+`published` does that for any content, `land` for a payload, which must be the right one too;
+`poured` is the part that a cache does under names of its own; `spool` is for who wants the verified
+bytes and no name for them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -43,18 +45,35 @@ def land(
 
     There is never half a payload, nor a wrong one, under that name. Raises `DamagedPayload`.
     """
+    with published(target) as file:
+        try:
+            return _told(poured(chunks, digest, file), tell)
+        except DamagedPayload as damaged:
+            raise DamagedPayload(f"{damaged}; {target} was not written") from None
+
+
+@contextlib.contextmanager
+def published(target: Path) -> Iterator[BinaryIO]:
+    """Give a new file that becomes `target` when the block ends well, durably, and else is gone."""
     number, beside = made_beside(target, "new")
     try:
         with os.fdopen(number, "wb") as file:
-            try:
-                size = _told(poured(chunks, digest, file), tell)
-            except DamagedPayload as damaged:
-                raise DamagedPayload(f"{damaged}; {target} was not written") from None
+            yield file
+            file.flush()
             os.fsync(file.fileno())
         beside.replace(target)
+        sync_directory(target.parent)
     finally:
         beside.unlink(missing_ok=True)
-    return size
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def made_beside(target: Path, ending: str) -> tuple[int, Path]:

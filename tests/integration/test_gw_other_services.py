@@ -21,6 +21,7 @@ class Service:
         self.known: set[str] = set()
         self.posts = 0
         self.at_once = self.most_at_once = 0
+        self.three_at_once = asyncio.Event()
         self.frozen_after: int | None = None
 
     async def spoil(self, _request):
@@ -32,6 +33,8 @@ class Service:
         self.posts += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
+        if self.at_once == 3:
+            self.three_at_once.set()
         try:
             return await self._streamdata(request)
         finally:
@@ -91,9 +94,17 @@ def here(tmp_path):
     return tmp_path
 
 
+class Unhurried(Service):
+    """Answers nobody before three ask at once."""
+
+    async def spoil(self, _request):
+        """Wait for the other two."""
+        await asyncio.wait_for(self.three_at_once.wait(), 60)
+
+
 async def test_the_twins_original_gets_what_it_knows(here):
     """It knows neither ?type nor a key nor any other path: three at once, each sample once."""
-    original = Service(keys=False)
+    original = Unhurried(keys=False)
     said = await produced(here, original)
     assert f"{SAMPLES} of {SAMPLES} samples are stored" in said
     assert (original.posts, original.most_at_once) == (21, 3)

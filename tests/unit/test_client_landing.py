@@ -33,7 +33,7 @@ def test_a_download_gets_the_mode_of_any_new_file(tmp_path):
 def test_so_does_a_bundle(tmp_path):
     """And nothing else is left beside it."""
     target = tmp_path / "tag.cdb"
-    with unnamed(target) as part:
+    with unnamed(target, force=False) as part:
         part.write_bytes(b"what a bundle has")
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [target]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import requests
 
+from condstore import landing
 from condstore.errors import ServerAway, UnexpectedAnswer, UsageError, from_answer
 from condstore.retry import HASTY, persist
 from condstore.strain import INSTALL
@@ -69,7 +69,7 @@ def fetch(
     for path, url in paths.items():
         if not path.exists():
             tell(f"fetching {url}")
-            persist(functools.partial(_download, url, path), HASTY)
+            persist(functools.partial(_fetched, url, path), HASTY)
     return list(paths)
 
 
@@ -109,28 +109,25 @@ def _urls(of: Event, detector: str, begin: int, end: int) -> list[str]:
 
 
 def _download(url: str, path: Path) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with (
-            requests.get(
-                url,
-                stream=True,
-                timeout=(CONNECT_WITHIN, SILENT_FOR),
-                headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},
-            ) as response,
-            new.open("wb") as file,
-        ):
-            if response.status_code != requests.codes.ok:
-                raise from_answer(response.status_code, response.headers, response.content, url)
+    asked = requests.get(
+        url,
+        stream=True,
+        timeout=(CONNECT_WITHIN, SILENT_FOR),
+        headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},
+    )
+    with asked as response:
+        if response.status_code != requests.codes.ok:
+            raise from_answer(response.status_code, response.headers, response.content, url)
+        with landing.published(path) as file:
             for piece in response.iter_content(_PIECE):
                 file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+
+
+def _fetched(url: str, path: Path) -> None:
+    try:
+        _download(url, path)
     except requests.RequestException as error:
         raise ServerAway(f"{url} cannot be fetched ({reason(error)}); {INSTEAD}") from error
-    finally:
-        new.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -7,12 +7,12 @@ file that is damaged, of other data, or does not say of what, unless it says 0.
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from condstore import landing
 from condstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,18 +71,9 @@ def load(path: Path, data: Data) -> Position | None:
 def save(path: Path, position: Position) -> None:
     """Replace the file and sync it; raise `UsageError` if it cannot be written."""
     told = {name: value for name, value in asdict(position).items() if name != "read"}
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with new.open("wb") as file:
+        with landing.published(path) as file:
             file.write(b"%d\n%s\n" % (position.read, orjson.dumps(told)))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from error
 
