@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from condstore.asking import Asking
 from condstore.calls import Call, lsn_of
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from condstore.segments import Segment
+
+WAITING: Final = "Waiting for more incoming data."
+"""What the twin says of a buffer that is not full enough to be frozen."""
 
 _CREATED = 201
 
@@ -52,26 +55,36 @@ class Buffering(Asking):
         return self._store(Call("POST", "/stream", params, segment.body), segment.key(period))
 
     def stream_payload(
-        self, content: bytes | Path, payload_type: str, validity: Validity
+        self,
+        content: bytes | Path,
+        payload_type: str,
+        validity: Validity,
+        *,
+        key: str | None = None,
     ) -> Stored:
         """Store any bytes as the payload of `payload_type` over an interval of validity."""
         server = self._server("streaming")
         params = {"type": payload_type, **validity.params()}
         call = server.signed(Call("POST", "/stream", params, content))
-        return self._store(call)
+        return self._store(call, key)
 
-    def freeze_buffer(self, user: str, token: str) -> FreezeAsked:
+    def freeze_buffer(self, user: str, token: str, *, key: str | None = None) -> FreezeAsked:
         """Freeze the buffer if it holds MAX_SIZE bytes, as the digital twin asks for it."""
         server = self._server("freezing the buffer")
         call = Call("POST", "/freezeds", json={"user": user, "token": token})
-        response = server.write(call)
-        if response.status_code != _CREATED:
-            return FreezeAsked(False, response.text.strip(), None, None)
-        return server.value(FreezeAsked.done, response)
+        response = server.write(call, key)
+        if response.status_code == _CREATED:
+            return server.value(FreezeAsked.done, response)
+        if response.text.strip() != WAITING:
+            raise UnexpectedAnswer(
+                f"{server.url} said neither that the buffer is frozen nor that it waits for more; "
+                "is another service on that port?"
+            )
+        return FreezeAsked(False, WAITING, None, None)
 
-    def flush_buffer(self) -> Stored:
+    def flush_buffer(self, *, key: str | None = None) -> Stored:
         """Archive the buffer's files and its tag, and open it again."""
-        return self._store(Call("POST", "/flushbuf", body=b"{}"))
+        return self._store(Call("POST", "/flushbuf", body=b"{}"), key)
 
     def period(self, stream_tag: str) -> str:
         """Name the buffer's present filling by the newest tag a flush has archived ("": none)."""

@@ -281,6 +281,15 @@ def test_only_created_is_believed_to_be_stored(server, status):
             store()
 
 
+def test_a_page_of_another_service_is_no_waiting_buffer(server):
+    """Only the twin's own words say that the buffer waits."""
+    server.will((200, {}, b"<html>hello</html>"))
+    with pytest.raises(UnexpectedAnswer, match="another service"):
+        client(server).freeze_buffer("alice", "t")
+    server.will((200, {}, b"Waiting for more incoming data.\n"))
+    assert not client(server).freeze_buffer("alice", "t").frozen
+
+
 def test_a_download_lands_verified(server, tmp_path):
     """The file has the content and an ordinary mode; nothing else is left beside it."""
     server.will((200, {}, CONTENT))
