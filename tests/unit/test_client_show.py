@@ -244,6 +244,17 @@ def test_the_doctor_counts_what_it_warned_of(states, said):
     assert show.examined([Finding("x", state, "y") for state in states], TO)[-1] == said
 
 
+def test_what_the_doctor_says_is_folded_for_a_terminal_only(monkeypatch):
+    """Below where it begins; a pipe gets one line a thing."""
+    monkeypatch.setenv("COLUMNS", "80")
+    found = [Finding("packages", "good", ", ".join(f"package-{n} 1.0" for n in range(9)))]
+    lines = show.examined(found, Terminal(Screen(), io.StringIO(), colour=False))
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith(" " * 16 + "package-")
+    assert len(show.examined(found, TO)) == 2
+
+
 def test_a_terminal_that_may_show_colour_and_is_none_gets_none():
     """A pipe gets plain words."""
     assert TO.bad("wrong") == "wrong"

@@ -187,7 +187,7 @@ def _told(refused: Conflict, tag: str) -> Conflict:
     if refused.code != "preflight_failed":
         return refused
     return Conflict(
-        f"{refused.detail} Look again: condstore tag check {tag}",
+        f"{tag} is not frozen, for what this finds: condstore tag check {tag}",
         status=refused.status,
         code=refused.code,
     )
