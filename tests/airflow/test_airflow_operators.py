@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from logic_pair import pair
 
-from condstore import NewIOV
+from condstore import Client, NewIOV
 from condstore.airflow import operators
 from condstore.errors import ServerAway
 
@@ -199,6 +199,23 @@ def test_what_is_no_payload_iov_fails_for_good(tag, client, iov, words):
     """No retry makes it one."""
     with pytest.raises(AirflowFailException, match=words):
         done(operators.InsertIOVOperator(task_id="insert", tag=tag, iovs=[iov]))
+
+
+def test_a_template_gives_payload_iovs_as_json(tag, client):
+    """Any other text fails for good, and says what to write."""
+    insert = operators.InsertIOVOperator(task_id="insert", tag=tag, iovs=json.dumps(IOVS))
+    assert done(insert)[0]["inserted"] == 2
+    with pytest.raises(AirflowFailException, match="is no JSON list"):
+        done(operators.InsertIOVOperator(task_id="insert", tag=tag, iovs=str(IOVS)))
+
+
+def test_a_template_gives_payload_types_with_commas(tag, client, tmp_path):
+    """`"Beam"` is a payload type, and not four."""
+    reference = client.freeze_tag(tag).reference
+    pull = {"task_id": "pull", "ref": reference, "path": tmp_path / "b.cdb"}
+    done(operators.PullBundleOperator(**pull, payload_types="Beam"))
+    with Client.offline(tmp_path / "b.cdb") as offline:
+        assert [one.payload_type for one in offline.tag(reference).payload_lists] == ["Beam"]
 
 
 def test_files_streamed_again_are_stored_once(tag, client, tmp_path):

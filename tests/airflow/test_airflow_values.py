@@ -108,6 +108,7 @@ def test_an_assets_uri_has_one_form():
     assert Asset("condstore://A.example:5000/O4/").uri == "condstore://a.example:5000/O4"
     assert asset_of("O4", "http://a.example:5000").uri == "condstore://a.example:5000/O4"
     assert asset_of("O4/../x", "http://a").uri == "condstore://a/O4%2F..%2Fx"
+    assert asset_of("O4", "http://bob:s3cret@a").uri == "condstore://a/O4"
 
 
 @pytest.mark.parametrize("uri", ["condstore://a.example", "condstore:///O4", "condstore://a/b/c"])

@@ -56,8 +56,8 @@ class CondstoreHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say whether a store answers there and takes writes, for the button in Airflow's page."""
         try:
-            client = self.store().client(_ONCE, _SOON)
-            ready = client.readiness()
+            with self.store().client(_ONCE, _SOON) as client:
+                ready = client.readiness()
         except CondstoreError as error:
             return False, str(error)
         if not ready.ready:

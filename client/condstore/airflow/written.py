@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,25 @@ if TYPE_CHECKING:
 
     from condstore.producer import PayloadFile
     from condstore.results import Json
+
+
+def rows(given: str | Iterable[Json]) -> list[Json]:
+    """Return what a DAG lists: a template gives a text, which must then be JSON.
+
+    >>> rows('[{"start": 1}]'), rows(({"start": 1},))
+    ([{'start': 1}], [{'start': 1}])
+    """
+    if not isinstance(given, str):
+        return list(given)
+    try:
+        told = json.loads(given)
+    except ValueError:
+        told = None
+    if not isinstance(told, list):
+        raise UsageError(
+            f"{given[:80]!r} is no JSON list: give a task's output, or write {{{{ … | tojson }}}}"
+        )
+    return told
 
 
 def new_iov(row: NewIOV | Mapping[str, Json]) -> NewIOV:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from condstore.airflow.once import key_of
 from condstore.airflow.operators.base import CondstoreOperator
-from condstore.airflow.written import found, names, new_iov, payload_file
+from condstore.airflow.written import found, names, new_iov, payload_file, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,13 +28,14 @@ class InsertIOVOperator(CondstoreOperator):
 
     Each of `iovs` is a `NewIOV` or a mapping: `payload_type`, `start`, and what is known of `end`,
     `name`, `digest`, `checksum`, `size`, `revision`. Moments are written `1200`, `"1200:17"`,
-    `"968654552.25"` or `[1200, 17]`. Without an end an IOV stops at the next start of its type.
+    `"968654552.25"` or `[1200, 17]`. Without an end an IOV stops at the next start of its type. A
+    template gives them as JSON.
     """
 
     template_fields: Sequence[str] = (*CondstoreOperator.template_fields, "tag", "iovs")
 
     def __init__(
-        self, *, tag: str, iovs: Iterable[NewIOV | Mapping[str, Json]], **kwargs: Arguments
+        self, *, tag: str, iovs: Iterable[NewIOV | Mapping[str, Json]] | str, **kwargs: Arguments
     ) -> None:
         super().__init__(**kwargs)
         self.tag = tag
@@ -42,7 +43,7 @@ class InsertIOVOperator(CondstoreOperator):
 
     def act(self, store: Store, context: Context) -> dict[str, Json]:
         """Insert them; not again what an earlier try inserted, nor what stands there as written."""
-        iovs = [new_iov(row) for row in self.iovs]
+        iovs = [new_iov(row) for row in rows(self.iovs)]
         key = key_of(context, self.tag, [iov.wire() for iov in iovs])
         done = store.client().insert_iovs(self.tag, iovs, key=key)
         self.log.info("%s: %d payload IOVs inserted, LSN %d", done.tag, done.inserted, done.lsn)
