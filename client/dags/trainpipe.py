@@ -94,12 +94,12 @@ def write(path: Path, content: bytes) -> None:
     part.replace(path)
 
 
-def trained() -> dict[str, Any]:
+def trained(stream_tag: str) -> dict[str, Any]:
     """Ask for the freeze; name what is frozen, whoever froze it."""
     store = CondstoreHook().store()
     answer = TWIN.train(store)
     if answer["resp"] == "FROZEN":
-        tag = store.client().tag(get_current_context()["params"]["stream_tag"]).tag
+        tag = store.client().tag(stream_tag).tag
         if tag.fingerprint is None:
             raise AirflowException(f"{tag.name} was frozen, and is {tag.state} again: asking anew")
         answer["reference"] = tag.reference
@@ -126,7 +126,7 @@ def trainpipe() -> None:
 
     @task
     def train() -> dict[str, Any]:
-        return trained()
+        return trained(get_current_context()["params"]["stream_tag"])
 
     @task.branch
     def branch(answer: dict[str, Any]) -> str:
@@ -134,7 +134,7 @@ def trainpipe() -> None:
 
     @task(retries=10)
     def train_again() -> dict[str, Any]:
-        answer = trained()
+        answer = trained(get_current_context()["params"]["stream_tag"])
         if answer["resp"] != "FROZEN":
             raise AirflowException(
                 f"WAITING still: somebody cleaned the buffer, or MAX_SIZE is {TWIN.max_size} here "

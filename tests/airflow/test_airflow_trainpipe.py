@@ -1,18 +1,24 @@
 """The twin's DAG, run by `airflow dags test`: both branches, to the trained end."""
 
 import json
+import runpy
 import threading
+from pathlib import Path
 
 import pytest
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from servers import eventually
 
 from condstore.airflow.connection import Store
+from condstore.airflow.operators import FreezeTagOperator
 from condstore.airflow.triggers import ONCE
 from condstore.airflow.twin import Twin
 from condstore.airflow.watches import BufferFilled
 from condstore.moments import Moment
 from condstore.results import Validity
 from condstore.segments import Segment
+
+DAG = Path(__file__).parents[2] / "client" / "dags" / "trainpipe.py"
 
 
 def segment(number):
@@ -73,6 +79,25 @@ def test_a_waiting_buffer_is_waited_for_then_frozen(home, client, connection):
     assert home.xcom("Trainpipe", "train") == {"resp": "WAITING"}
     assert home.xcom("Trainpipe", "train_again")["n_f"] == 40
     assert home.xcom("Trainpipe", "frozen") == client.pin("stream")
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_buffer_cleaned_after_train_takes_nothing_away(client):
+    """Frozen by somebody else, flushed before `frozen` ran: that set is published, nothing frozen.
+
+    `train` asked anew is told WAITING, of the new filling.
+    """
+    trained = runpy.run_path(str(DAG))["trained"]
+    fill(client, range(40))
+    client.freeze_buffer("bob", "another-long-token")
+    reference = client.pin("stream")
+    assert trained("stream")["reference"] == reference
+    client.flush_buffer()
+    fill(client, [99])
+    assert trained("stream") == {"resp": "WAITING"}
+    frozen = FreezeTagOperator(task_id="frozen", tag=reference)
+    assert frozen.execute({"outlet_events": OutletEventAccessors(), "task": frozen}) == reference
+    assert client.tag("stream").tag.state == "unlocked"
 
 
 @pytest.mark.parametrize(
