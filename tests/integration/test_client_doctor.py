@@ -16,6 +16,7 @@ from logic_pair import pair as both_tiers
 
 from condstore.config import Settings
 from condstore.doctor import examine
+from condstore.errors import UsageError
 
 QUIET = {"HOME": "/nonexistent", "SHELL": "/bin/bash", "TERM": "xterm"}
 
@@ -205,10 +206,9 @@ def test_a_name_that_nobody_knows():
 
 
 def test_a_port_that_is_none():
-    """A URL that cannot be is said to be that."""
-    url = "http://localhost:99999"
-    told = found(url, nobody())[url]
-    assert "is no URL" in told.said
+    """What is no URL is refused before anything is examined."""
+    with pytest.raises(UsageError, match="CONDSTORE_URL='http://localhost:99999' is not"):
+        settings("http://localhost:99999", nobody())
 
 
 def test_a_proxy_that_catches_localhost(pair, monkeypatch):

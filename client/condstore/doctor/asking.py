@@ -62,14 +62,9 @@ def proxy_of(base: str) -> str:
 
 
 def _connection(base: str) -> Unreached | None:
-    """Return the step before HTTP that fails: the URL, the name, the connection."""
+    """Return the step before HTTP that fails: the name, the connection; it is a URL already."""
     parts = urlsplit(base)
-    try:
-        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        return Unreached("url", str(error))
-    if not host:
-        return Unreached("url", "it names no host")
+    host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:

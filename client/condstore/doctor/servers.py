@@ -70,13 +70,11 @@ def unreached(what: str, url: str, failed: Unreached, variable: str) -> Finding:
             _around(url) if _is_here(url) else "ask whose proxy it is, or add the host to NO_PROXY",
         )
     do = {
-        "url": f"write {variable} as http://host:port",
         "name": f"check the host's name in {variable}, and this machine's DNS",
         "connection": start,
         "answer": "something listens there but does not speak HTTP, or hangs: look at its log",
     }
     said = {
-        "url": f"{url} is no URL",
         "name": f"nobody knows the host of {url}",
         "connection": f"no server answers at {url}",
         "answer": f"what listens at {url} gives no answer",
