@@ -23,8 +23,8 @@ from condstore.results import (
     PayloadIOV,
     PayloadListInfo,
     PayloadType,
+    PreflightReport,
     Readiness,
-    Report,
     parse,
 )
 from condstore.results.parsing import optional, several
@@ -129,11 +129,15 @@ class Reading(Asking):
         path = tag_path(ref, "payload-lists", payload_type, "segments")
         return _segments(self._server("a list's segments"), path, payload_type)
 
-    def check(self, ref: str, *, template: str | None = None, read_bytes: bool = False) -> Report:
+    def check(
+        self, ref: str, *, template: str | None = None, read_bytes: bool = False
+    ) -> PreflightReport:
         """Return what a freeze would report; with `read_bytes` every payload is hashed too."""
         params = {"template": template} if template else {}
         params |= {"read_bytes": "1"} if read_bytes else {}
-        return self._server("a look over a tag").read(Report.read, tag_path(ref, "check"), params)
+        return self._server("a look over a tag").read(
+            PreflightReport.read, tag_path(ref, "check"), params
+        )
 
     def payload_types(self, *, search: str = "") -> tuple[PayloadType, ...]:
         """Return all payload types by name, in tags or not."""

@@ -14,7 +14,7 @@ import orjson
 from condstore import interrupts, segments, strain
 from condstore.errors import Frozen, UsageError
 from condstore.moments import Moment
-from condstore.producer import Producer, Report
+from condstore.producer import Producer, StreamReport
 from condstore.results import Stored, Validity
 from condstore.segments import Segment
 
@@ -70,7 +70,7 @@ def run(
     in_flight: int,
     advance: Callable[[int], object],
     resume: Path | None = None,
-) -> Report:
+) -> StreamReport:
     """Stream all of it; `advance` is told 1 for each acknowledged segment.
 
     With `resume`, a file, segments acknowledged to an earlier run are not sent again. A refusal

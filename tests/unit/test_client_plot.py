@@ -17,7 +17,7 @@ from condstore.results import (
     HeldList,
     PayloadIOV,
     Place,
-    Report,
+    PreflightReport,
     Tag,
     TagContent,
     Tally,
@@ -237,7 +237,7 @@ def test_a_trim_is_a_line_under_the_bar_with_what_was():
     cut = Tally(1, (Place(Moment(2), Moment(9), "old", None, 17),), True)
     rest = (False, False, 0, none, none, none, cut, none)
     found = TypeReport("Beam", 1, None, None, *rest)
-    report = Report("t", 9, None, True, (), {"trimmed": 1}, {}, (found,))
+    report = PreflightReport("t", 9, None, True, (), {"trimmed": 1}, {}, (found,))
     lists = {"Beam": [iov(1, 5), iov(5, 10)]}
     told = texts(svg(tag(lists), lists, report=report))
     assert "old was 2:0 to 9:0 until LSN 17" in told

@@ -16,7 +16,7 @@ from condstore.results import (
     NewIOV,
     PayloadIOV,
     Place,
-    Report,
+    PreflightReport,
     Span,
     Tag,
     TagContent,
@@ -51,7 +51,7 @@ def report(**found):
     )
     held = {"empty": False, "ends_early": False, "kept_elsewhere": 0, **tallies, **found}
     one = TypeReport(payload_type="Beam", payload_iovs=9, begin=Moment(1), end=None, **held)
-    return Report("A", 9, None, True, (), {}, {}, (one,))
+    return PreflightReport("A", 9, None, True, (), {}, {}, (one,))
 
 
 def places(count):
@@ -120,7 +120,7 @@ def test_each_finding_is_a_line(found, line):
 
 def test_a_template_says_what_lacks():
     """A type that the other tag has."""
-    found = Report("A", 9, "2025", False, ("Field",), {}, {}, ())
+    found = PreflightReport("A", 9, "2025", False, ("Field",), {}, {}, ())
     assert show.report(found, TO)[0] == (
         "Field: no payload of this type, the template 2025 has it"
     )  # fmt: skip

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from condstore.results import Report, TypeReport
+    from condstore.results import PreflightReport, TypeReport
 
 _SHOWN: Final = 3
 
 
-def in_words(report: Report) -> str:
+def in_words(report: PreflightReport) -> str:
     """Return what a strict freeze refuses the tag for: type, how many, where the first are."""
     found = [f"nothing of {name}" for name in report.missing_types]
     for one in report.payload_types:

@@ -35,7 +35,7 @@ from condstore.errors import UsageError
 if TYPE_CHECKING:
     from condstore.client import Client
     from condstore.moments import Moment
-    from condstore.results import Report, TagContent
+    from condstore.results import PreflightReport, TagContent
     from condstore.terminal import Terminal
 
 app = group(
@@ -136,7 +136,7 @@ def _draw(
     to.complain(f"{target}: the timelines of {found.tag.name}")
 
 
-def _report(asked: Client, ref: str) -> Report | None:
+def _report(asked: Client, ref: str) -> PreflightReport | None:
     """Return what a check tells of trims; a bundle knows of none."""
     from condstore.errors import NotOffline
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from condstore.plot.words import Written
-    from condstore.results import PayloadIOV, Report, TagContent
+    from condstore.results import PayloadIOV, PreflightReport, TagContent
 
 _TOP = 128
 _NAMED_IOVS = 2000  # in the whole picture: more and each has no tooltip of its own
@@ -34,7 +34,7 @@ def svg(
     content: TagContent,
     timelines: Mapping[str, Sequence[PayloadIOV]],
     *,
-    report: Report | None = None,
+    report: PreflightReport | None = None,
     begin: Moment | None = None,
     end: Moment | None = None,
     written: Written = Moment.pair,
@@ -74,7 +74,7 @@ def svg(
 def _rows(
     content: TagContent,
     timelines: Mapping[str, Sequence[PayloadIOV]],
-    report: Report | None,
+    report: PreflightReport | None,
     scale: Scale,
     written: Written,
 ) -> Iterator[RowPicture]:
@@ -98,7 +98,9 @@ def _rows(
         )
 
 
-def _said(content: TagContent, drawn: Sequence[RowPicture], report: Report | None) -> list[str]:
+def _said(
+    content: TagContent, drawn: Sequence[RowPicture], report: PreflightReport | None
+) -> list[str]:
     """Return what is to be known of the tag, most important first."""
     gaps = sum(len(row.row.gaps) for row in drawn)
     trimmed = report.totals.get("trimmed", 0) if report else 0

@@ -16,6 +16,6 @@ producer.py   Producer: the two calls
 from condstore.producer.files import PayloadFile
 from condstore.producer.listed import read_list
 from condstore.producer.producer import Producer
-from condstore.producer.report import PutReport, Report
+from condstore.producer.report import PutReport, StreamReport
 
-__all__ = ["PayloadFile", "Producer", "PutReport", "Report", "read_list"]
+__all__ = ["PayloadFile", "Producer", "PutReport", "StreamReport", "read_list"]

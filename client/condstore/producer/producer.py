@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from condstore.moments import When
     from condstore.producer.exchange import Exchange
-    from condstore.producer.report import PutReport, Report
+    from condstore.producer.report import PutReport, StreamReport
     from condstore.segments import Segment
 
 MOST_IN_FLIGHT: Final = 1000
@@ -70,7 +70,7 @@ class Producer:
         self._tally: Streamed | PutDown = Streamed(tell)
 
     @property
-    def report(self) -> Report | PutReport:
+    def report(self) -> StreamReport | PutReport:
         """What the call begun last came to so far; true also after it was refused or cancelled."""
         return self._tally.report()
 
@@ -79,7 +79,7 @@ class Producer:
         segments: Iterable[Segment] | AsyncIterable[Segment],
         *,
         resume: Path | None = None,
-    ) -> Report:
+    ) -> StreamReport:
         """Stream all segments and return what was acknowledged; raise the first refusal.
 
         With `resume`, a file that this writes, segments acknowledged to an earlier run with the

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StreamReport:
     """What a stream came to: acknowledged segments and bytes, seconds, and the newest LSN.
 
     `resumed` of the segments were acknowledged to an earlier run and not sent again.

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from condstore.producer.report import PutReport, Report
+from condstore.producer.report import PutReport, StreamReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +52,9 @@ class Streamed(_Timed):
         self.lsn = max(self.lsn, lsn)
         self.tell(segment)
 
-    def report(self) -> Report:
+    def report(self) -> StreamReport:
         """Return what it comes to by now."""
-        return Report(self.segments, self.size, self.seconds, self.lsn, self.resumed)
+        return StreamReport(self.segments, self.size, self.seconds, self.lsn, self.resumed)
 
 
 @dataclass(slots=True)

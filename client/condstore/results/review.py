@@ -100,7 +100,7 @@ class TypeReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PreflightReport:
     """A tag looked over before a freeze; a strict freeze refuses it unless it is `ok`."""
 
     tag: str
@@ -113,7 +113,7 @@ class Report:
     payload_types: tuple[TypeReport, ...]
 
     @classmethod
-    def read(cls, answer: Json) -> Report:
+    def read(cls, answer: Json) -> PreflightReport:
         """Read a report."""
         return cls(
             tag=str(answer["tag"]),

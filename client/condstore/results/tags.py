@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from condstore.results.parsing import Json, open_moment, optional, several
-from condstore.results.review import Report
+from condstore.results.review import PreflightReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,7 +116,7 @@ class TagFrozen:
     state: str
     fingerprint: str
     lsn: int
-    report: Report | None
+    report: PreflightReport | None
 
     @classmethod
     def read(cls, answer: Json) -> TagFrozen:
@@ -126,7 +126,7 @@ class TagFrozen:
             state=str(answer["state"]),
             fingerprint=str(answer["fingerprint"]),
             lsn=int(answer["lsn"]),
-            report=optional(Report.read, answer.get("report")),
+            report=optional(PreflightReport.read, answer.get("report")),
         )
 
     @property

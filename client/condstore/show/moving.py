@@ -9,7 +9,7 @@ from condstore.terminal import plural, size
 if TYPE_CHECKING:
     from condstore.bundle import Pulled, Verified
     from condstore.fetching import Fetched
-    from condstore.producer import Report as Streamed
+    from condstore.producer import StreamReport as Streamed
     from condstore.results import Blob
 
 

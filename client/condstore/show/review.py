@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from condstore.moments import Written
-    from condstore.results import ComparedPayload, Difference, Report, Tally, TypeReport
+    from condstore.results import ComparedPayload, Difference, PreflightReport, Tally, TypeReport
     from condstore.terminal import Terminal
 
 _MOST = 20
@@ -75,7 +75,7 @@ def _side(payload: ComparedPayload | None) -> str:
     return named(payload.name)
 
 
-def report(found: Report, to: Terminal) -> list[str]:
+def report(found: PreflightReport, to: Terminal) -> list[str]:
     """Say what speaks against freezing a tag, and what else there is to know of it."""
     verdict = (
         to.good(f"{found.tag} is ok to freeze (as of LSN {found.lsn})")
@@ -85,7 +85,7 @@ def report(found: Report, to: Terminal) -> list[str]:
     return [*findings(found, to), verdict]
 
 
-def findings(found: Report, to: Terminal) -> list[str]:
+def findings(found: PreflightReport, to: Terminal) -> list[str]:
     """Say what was found in a tag, a line each; nothing where nothing was."""
     lines = [
         to.bad(f"{kind}: no payload of this type, the template {found.template} has it")
