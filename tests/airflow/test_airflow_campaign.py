@@ -51,6 +51,6 @@ def test_a_campaign_on_a_tag_with_a_gap_fails_in_words(home, client, tmp_path):
     told(client, "O4", gap=("Field", 30))
     status, printed = campaign(home, tag="O4", folder=str(tmp_path / "bundles"))
     assert status != 0
-    assert "O4 is not ready to be frozen: Field: 1 gaps at 30:0" in printed
+    assert "O4 is not ready to be frozen: Field: 1 gap at 30:0" in printed
     assert home.states("Campaign")["check"] == "failed"
     assert client.tag("O4").tag.state == "unlocked"

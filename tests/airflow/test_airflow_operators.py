@@ -95,7 +95,7 @@ def test_a_strict_freeze_of_a_tag_with_a_gap_is_tried_again(tag, client):
     """It is a conflict, which somebody may mend before the next try; nothing is frozen."""
     client.insert_iovs(tag, [NewIOV("Hole", (1, 0), (2, 0), "a"), NewIOV("Hole", (3, 0), name="b")])
     freeze = operators.FreezeTagOperator(task_id="freeze", tag=tag, strict=True)
-    with pytest.raises(AirflowException, match="is not frozen: Hole: 1 gaps at 2:0"):
+    with pytest.raises(AirflowException, match="is not frozen: Hole: 1 gap at 2:0"):
         done(freeze)
     assert client.tag(tag).tag.state == "unlocked"
 
@@ -104,7 +104,7 @@ def test_a_freeze_that_is_not_strict_says_what_is_wrong(tag, client, capsys):
     """In the task's log; without the look it says nothing."""
     client.insert_iovs(tag, [NewIOV("Hole", (1, 0), (2, 0), "a"), NewIOV("Hole", (3, 0), name="b")])
     done(operators.FreezeTagOperator(task_id="freeze", tag=tag))
-    assert "Hole: 1 gaps at 2:0" in capsys.readouterr().out
+    assert "Hole: 1 gap at 2:0" in capsys.readouterr().out
     done(operators.FreezeTagOperator(task_id="freeze", tag=tag, report=False))
     assert "gaps" not in capsys.readouterr().out
 

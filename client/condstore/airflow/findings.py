@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from condstore.terminal import plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,10 +24,10 @@ def in_words(report: PreflightReport) -> str:
 
 def _of_type(one: TypeReport) -> Iterator[str]:
     for what, tally in (
-        ("gaps", one.gaps),
-        ("payloads not in the store", one.missing_payloads),
-        ("payloads of another size or content", one.wrong_payloads),
+        ("gap", one.gaps),
+        ("missing payload", one.missing_payloads),
+        ("wrong payload", one.wrong_payloads),
     ):
         if tally.count:
             where = ", ".join(place.start.pair() for place in tally.first[:_SHOWN])
-            yield f"{one.payload_type}: {tally.count} {what} at {where}"
+            yield f"{one.payload_type}: {plural(tally.count, what)} at {where}"
