@@ -3,6 +3,9 @@
 import doctest
 import importlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from airflow.sdk import Asset, Connection
@@ -17,6 +20,12 @@ from condstore.errors import UsageError
 from condstore.moments import Moment
 from datastore_logic.config import Config
 
+DAGS = Path(__file__).parents[2] / "client" / "dags"
+PARSED = """
+import sys, trainpipe, campaign
+heavy = {"aiohttp", "numpy", "h5py", "condstore.producer", "condstore.bundle", "condstore.cli"}
+sys.exit(", ".join(heavy & set(sys.modules)) or None)
+"""
 MODULES = ["assets", "covering", "triggers", "twin", "watches", "written"]
 
 
@@ -123,3 +132,11 @@ def test_enough_is_as_much_as_at_the_server():
     assert Twin.from_environ({}).max_size == Config().max_size
     with pytest.raises(UsageError, match="MAX_SIZE='much'"):
         Twin.from_environ({"MAX_SIZE": "much"})
+
+
+def test_a_dag_is_parsed_without_what_only_its_tasks_need():
+    """The DAG processor reads every file again and again: no slow import."""
+    done = subprocess.run(
+        [sys.executable, "-c", PARSED], cwd=DAGS, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
