@@ -249,6 +249,17 @@ def test_an_insert_under_its_key_is_done_once(client):
     assert refused.value.code == "idempotency_key_reused"
 
 
+def test_a_freeze_repeated_after_it_was_opened_has_no_fingerprint(client):
+    """The key is answered, nothing is frozen anew, and what it says is true."""
+    client.create_tag("Opened")
+    first = client.freeze_tag("Opened", key="campaign-7")
+    client.unfreeze_tag("Opened", reason="too early")
+    again = client.freeze_tag("Opened", key="campaign-7")
+    assert (again.state, again.fingerprint) == ("unlocked", None)
+    assert again.reference == f"Opened@{again.lsn}"
+    assert client.tag(first.reference).tag.fingerprint == first.fingerprint
+
+
 def test_the_buffer_is_filled_looked_at_and_flushed(client):
     """Files and log tell each segment; a flush opens a new filling."""
     segment = Segment("A", b'{"h":[1.5,2.5],"t":[1000,0.5]}', 2)

@@ -110,11 +110,15 @@ class TagContent:
 
 @dataclass(frozen=True, slots=True)
 class TagFrozen:
-    """A frozen tag, and what the look over it before the freeze reported (if it was asked for)."""
+    """A frozen tag, and what the look over it before the freeze reported (if it was asked for).
+
+    A repeat under an idempotency key tells how the tag stands by then: opened since, it has no
+    fingerprint.
+    """
 
     tag: str
     state: str
-    fingerprint: str
+    fingerprint: str | None
     lsn: int
     report: PreflightReport | None
 
@@ -124,15 +128,15 @@ class TagFrozen:
         return cls(
             tag=str(answer["tag"]),
             state=str(answer["state"]),
-            fingerprint=str(answer["fingerprint"]),
+            fingerprint=optional(str, answer["fingerprint"]),
             lsn=int(answer["lsn"]),
             report=optional(PreflightReport.read, answer.get("report")),
         )
 
     @property
     def reference(self) -> str:
-        """Name its content for ever: `TAG@<fingerprint>`."""
-        return f"{self.tag}@{self.fingerprint}"
+        """Name its content for ever: `TAG@<fingerprint>`, or `TAG@<lsn>` if it was opened since."""
+        return f"{self.tag}@{self.fingerprint or self.lsn}"
 
 
 @dataclass(frozen=True, slots=True)
