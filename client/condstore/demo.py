@@ -192,7 +192,9 @@ class _Demo:
             for held in now.payload_lists[:1]:
                 if held.begin is not None:
                     found = self._client.resolve(tag.name, held.begin, held.payload_type)
-                    self._client.payload(Digest.parse(str(found.payloads[0].digest)))
+                    for payload in found.payloads:
+                        if payload.digest is not None:  # None: it is kept elsewhere
+                            self._client.payload(payload)
         if tags:
             self._say(
                 "earlier", f"{plural(len(tags), 'frozen tag')} of earlier runs: still resolved"

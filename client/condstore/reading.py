@@ -79,12 +79,12 @@ class Reading(Asking):
         first, last = (None if when is None else Moment.of(when) for when in (begin, end))
         return self._source.iovs(ref, payload_type, first, last)
 
-    def payload(self, which: Digest | str | Payload | PayloadIOV) -> bytes:
+    def payload(self, which: Digest | str | Payload | PayloadIOV | None) -> bytes:
         """Return a payload's bytes, whole in memory, verified; raise `DamagedPayload`."""
         with self.open(which) as file:
             return bytes(file.read())
 
-    def open(self, which: Digest | str | Payload | PayloadIOV) -> BinaryIO:
+    def open(self, which: Digest | str | Payload | PayloadIOV | None) -> BinaryIO:
         """Open a payload for reading, every byte verified before the first is given."""
         digest = _digest(which)
         open_once = self._spooled if self._shelf is None else self._shelf.open
@@ -92,7 +92,7 @@ class Reading(Asking):
 
     def download(
         self,
-        which: Digest | str | Payload | PayloadIOV,
+        which: Digest | str | Payload | PayloadIOV | None,
         target: Path,
         tell: Callable[[int], object] = bool,
     ) -> int:
@@ -234,8 +234,10 @@ def _segment_page(
     return optional(read, answer["segments"]), optional(str, answer["next"])
 
 
-def _digest(which: Digest | str | Payload | PayloadIOV) -> Digest:
-    """Return the digest that is meant; raise `UsageError` for a payload that is kept elsewhere."""
+def _digest(which: Digest | str | Payload | PayloadIOV | None) -> Digest:
+    """Return the digest that is meant; raise `UsageError` for a gap, and for what is elsewhere."""
+    if which is None:
+        raise UsageError("there is no payload to read: nothing holds at that moment (a gap)")
     if isinstance(which, str):
         return Digest.parse(which)
     if which.digest is None:

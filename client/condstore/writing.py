@@ -6,6 +6,7 @@ Idempotency-Key; give your own where the act may be tried again by another proce
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condstore import landing
@@ -28,7 +29,6 @@ from condstore.results import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from condstore.moments import When
     from condstore.server import Server
@@ -169,8 +169,9 @@ class Writing(Asking):
         call = Call("DELETE", tag_path(tag, "payload-lists", payload_type, "iovs"), params)
         return self._server("deleting an IOV").act(_lsn, call, key)
 
-    def put_payload(self, content: bytes | Path) -> Blob:
-        """Keep any bytes and return their digest; what the store has is not sent again."""
+    def put_payload(self, content: bytes | Path | str) -> Blob:
+        """Keep bytes, or a file by its path, and return the digest; what is there is not sent."""
+        content = Path(content) if isinstance(content, str) else content
         server = self._server("storing a payload")
         digest, size = _measured(content)
         if size > _ASK_FIRST and _has(server, digest):

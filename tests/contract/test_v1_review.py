@@ -150,6 +150,16 @@ def test_a_difference_is_cut_at_its_limit_and_says_so(both):
     assert [change["payload_type"] for change in noise["changes"]] == ["Noise"]
 
 
+def test_a_misspelt_type_is_not_a_difference_of_nothing(both):
+    """A type that neither side has is refused; one that only one side has is compared."""
+    make(both, "with-noise", ("Beam", 1, 2, "b"), ("Noise", 1, 2, "n"))
+    make(both, "without", ("Beam", 1, 2, "b"))
+    refused = both.ask("GET", f"{TAGS}/with-noise/diff?to=without&type=Nioise")
+    assert (refused.status, refused.json()["code"]) == (404, "payload_type_not_found")
+    assert "Nioise in global tag with-noise nor in without" in refused.json()["detail"]
+    assert len(both.get(f"{TAGS}/without/diff?to=with-noise&type=Noise")["changes"]) == 1
+
+
 def test_a_difference_of_frozen_contents_is_kept_for_ever(both):
     """What two fingerprints name never changes, so neither does what is between them."""
     marks = []

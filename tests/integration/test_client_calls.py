@@ -237,6 +237,21 @@ def test_a_payload_kept_elsewhere_is_not_asked_for(client):
     three(client, "Elsewhere")
     with pytest.raises(UsageError, match=r"beam-100 \(Beam\) is kept elsewhere"):
         client.open(client.resolve("Elsewhere", 120).payload("Beam"))
+    with pytest.raises(UsageError, match="a gap"):
+        client.open(client.resolve("Elsewhere", 190).payload("Field"))
+
+
+def test_a_new_iov_is_written_as_moments_are_written_elsewhere(client, tmp_path):
+    """A run, a pair, or text; a payload by its path in text too."""
+    file = tmp_path / "beam"
+    file.write_bytes(b"beam by path")
+    client.create_tag("Written")
+    digest = client.put_payload(str(file)).digest
+    client.insert_iovs("Written", [NewIOV("Beam", 5, (6, 7), digest=digest)])
+    (held,) = client.iovs("Written", "Beam")
+    assert (held.start, held.end) == (Moment(5), Moment(6, 7))
+    with pytest.raises(UsageError, match=r"5\.5"):
+        NewIOV("Beam", 5.5, name="x")
 
 
 def test_an_insert_under_its_key_is_done_once(client):

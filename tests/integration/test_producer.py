@@ -398,7 +398,7 @@ async def test_the_identical_may_be_inserted_or_refused_instead(tiers, tag):
     """`insert` makes the second IOV, `refuse` names the file and changes nothing."""
     producer = Producer(tiers.logic.url)
     files = [PayloadFile(b"same", "Beam", run) for run in (1, 2)]
-    with pytest.raises(Identical, match=r"Beam from 2:0 .bytes."):
+    with pytest.raises(Identical, match=r"Beam from 2 .bytes."):
         await producer.put(tag, files, on_identical="refuse")
     assert tiers.get(f"/api/v1/global-tags/{tag}")["payload_lists"] == []
     assert (await producer.put(tag, files, on_identical="insert")).inserted == 2

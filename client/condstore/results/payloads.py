@@ -6,12 +6,9 @@ Intervals are half-open, [start, end); an end of None is open.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from condstore.moments import Moment
 from condstore.results.parsing import Json, moment, open_moment, optional, several
-
-if TYPE_CHECKING:
-    from condstore.moments import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +119,8 @@ class PayloadIOV:
 class NewIOV:
     """A payload IOV to insert: of a payload kept here (`digest`) or elsewhere (`name`).
 
-    Without an `end` it stops at the next start of its payload type, sent along or stored.
+    Without an `end` it stops at the next start of its payload type, sent along or stored. `start`
+    and `end` may be given as anything that `Moment.of` reads.
     """
 
     payload_type: str
@@ -133,6 +131,12 @@ class NewIOV:
     checksum: str | None = None
     size: int | None = None
     revision: int | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.start) is not Moment:
+            object.__setattr__(self, "start", Moment.of(self.start))
+        if self.end is not None and type(self.end) is not Moment:
+            object.__setattr__(self, "end", Moment.of(self.end))
 
     def wire(self) -> dict[str, Json]:
         """Return what the server is told: nothing of what is not known."""

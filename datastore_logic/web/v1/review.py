@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 
-from datastore_logic.errors import BadRequest
+from datastore_logic.errors import BadRequest, NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.diff import difference
 from datastore_logic.view.history import history, last_called
@@ -18,9 +18,10 @@ from datastore_logic.web.v1.route import Route
 if TYPE_CHECKING:
     from flask import Response
 
-    from datastore_logic.domain.tags import TagRef
+    from datastore_logic.domain.tags import PayloadTypeName, TagRef
     from datastore_logic.domain.timeline import Payload
     from datastore_logic.services.tier import Tier
+    from datastore_logic.view.contents import Content
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.diff import Difference
 
@@ -43,6 +44,7 @@ def diff_tags(tier: Tier, tag: str) -> Response:
     new = asked.other("to")
     with asked.reading(tier, old, new) as snapshot:
         before, after = find_content(snapshot, old), find_content(snapshot, new)
+        _refuse_unknown(only, before, after)
         found = difference(snapshot, before, after, only, limit)
         told = {"from": shown.about(before), "to": shown.about(after), **_difference(found)}
         if old.fingerprint is not None and new.fingerprint is not None:
@@ -70,6 +72,14 @@ ROUTES: Final = (
     Route("GET", "/global-tags/<tag>/diff", diff_tags, ("as_of", "limit", "to", "type")),
     Route("GET", "/global-tags/<tag>/history", tag_history, ("as_of", "before", "limit")),
 )
+
+
+def _refuse_unknown(only: PayloadTypeName | None, *contents: Content) -> None:
+    """Refuse a type that neither side has: a misspelt one must not mean that nothing changes."""
+    known = {held.payload_type for content in contents for held in content.lists}
+    if only is not None and only not in known:
+        refs = " nor in ".join(str(content.ref) for content in contents)
+        raise NotFound("payload_type", f"{only} in global tag {refs}")
 
 
 def _whose(snapshot: Snapshot, ref: TagRef) -> tuple[int, int]:
