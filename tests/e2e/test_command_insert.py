@@ -129,3 +129,20 @@ def test_a_row_the_server_refuses_is_named_as_it_was_written(condstore):
     said = condstore("iov", "insert", "refusing", "--from", "-", stdin=rows, expect=1)
     assert "standard input line 3: payload_type" in said
     assert condstore.json("tag", "show", "refusing")["payload_lists"] == []
+
+
+def test_a_mistyped_type_is_seen_and_taken_out_again(condstore):
+    """The insert says that the type is new; detaching it leaves no gap in every later answer."""
+    condstore("tag", "create", "typos")
+    condstore("iov", "insert", "typos", "Beam", "1", "--name", "b")
+    said = condstore("iov", "insert", "typos", "Baem", "1", "--name", "b", "--dry-run")
+    assert "new payload type: Baem" in said
+    assert "new payload type: Baem" in condstore(
+        "iov", "insert", "typos", "Baem", "1", "--name", "b"
+    )
+    wrong = condstore("tag", "detach", "typos", "Bema", "--yes", expect=2)
+    assert "it has Baem, Beam" in wrong
+    condstore("tag", "detach", "typos", "Baem", "--yes")
+    assert "gap" not in condstore("resolve", "typos", "5")
+    condstore("tag", "lock", "typos")
+    assert "refused" in condstore("tag", "detach", "typos", "Beam", "--dry-run", expect=1)

@@ -33,11 +33,12 @@ _NUMBERED = re.compile(r"iovs\[(\d+)\]\.?")
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What an insert would come to; `lacking`: payloads that the store has not."""
+    """What an insert would come to; `lacking`: payloads, `new_types`: types the store has not."""
 
     tag: TagStanding
     plans: tuple[Plan, ...]
     lacking: frozenset[str]
+    new_types: tuple[str, ...]
 
     @property
     def refused(self) -> bool:
@@ -133,7 +134,13 @@ def foresee(client: Client, tag: str, entries: Sequence[Entry]) -> Foreseen:
     named = {iov.digest for iov, entry in zip(wanted, entries, strict=True) if not entry.file}
     lacking = client.lacks(digest for digest in named if digest)
     standing = TagStanding(found.name, found.state, found.fingerprint, found.lsn)
-    return Foreseen(standing, tuple(plans), frozenset(lacking))
+    return Foreseen(standing, tuple(plans), frozenset(lacking), new_types(client, entries))
+
+
+def new_types(client: Client, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Return the payload types that the store does not have yet: mistyped ones are among them."""
+    known = {one.name for one in client.payload_types()}
+    return tuple(sorted({entry.iov.payload_type for entry in entries} - known))
 
 
 def _plan(client: Client, ref: str, kind: str, wanted: Sequence[NewIOV], state: str) -> Plan:

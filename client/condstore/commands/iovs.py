@@ -169,7 +169,8 @@ def insert(
     rows.ndjson:  {"payload_type":"Beam","start":"1300","name":"beam-1300"}
 
     Columns: payload_type, start, end, name, digest, file, checksum, size, revision. --dry-run says
-    which stored IOVs would be trimmed, split or detached, and where nothing would hold.
+    which stored IOVs would be trimmed, split or detached, and where nothing would hold. A TYPE that
+    is new is made; what was mistyped goes away with `condstore tag detach TAG TYPE`.
     """
     from condstore.commands import inserting
 
@@ -183,10 +184,18 @@ def insert(
     if dry_run:
         _foresee(to, asked, tag, entries, as_json=as_json)
         return
+    new = inserting.new_types(asked, entries)
     done = inserting.insert(asked, tag, entries, to)
     said = f"inserted {done.inserted} into {tag}, ledger at LSN {done.lsn}"
     same = f"nothing to do: {tag} has it all already (LSN {done.lsn})"
-    answer(to, done, [said if done.inserted else same], as_json=as_json)
+    answer(to, done, [said if done.inserted else same, *_new(new, to)], as_json=as_json)
+
+
+def _new(payload_types: Sequence[str], to: Terminal) -> list[str]:
+    """Say which payload types an insert makes: whoever mistyped one sees it here."""
+    many = "type" if len(payload_types) == 1 else "types"
+    told = to.warn(f"new payload {many}: {', '.join(payload_types)}")
+    return [told] if payload_types else []
 
 
 def _foresee(
@@ -198,6 +207,7 @@ def _foresee(
     foreseen = inserting.foresee(asked, tag, entries)
     lines = [line for plan in foreseen.plans for line in show.plan(plan, to)]
     lines += [to.bad(f"the store lacks {digest}") for digest in sorted(foreseen.lacking)]
+    lines += _new(foreseen.new_types, to)
     refused = foreseen.refused
     would = to.bad("this would be refused") if refused else "nothing was changed"
     answer(to, foreseen, [*lines, would], as_json=as_json)

@@ -19,6 +19,7 @@ from condstore.commands.options import (
     Offline,
     Ref,
     Tag,
+    TypeArgument,
     Url,
     User,
     Yes,
@@ -259,6 +260,50 @@ def delete(
     lsn = asked.delete_tag(tag)
     said = f"{tag} is deleted, ledger at LSN {lsn}; as it was: {tag}@{lsn - 1}"
     answer(to, {"tag": tag, "deleted": True, "lsn": lsn}, [said], as_json=as_json)
+
+
+@app.command()
+def detach(
+    tag: Tag,
+    payload_type: TypeArgument,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    user: User = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a payload type, with all its IOVs, out of an unlocked tag.
+
+    \b
+      condstore tag detach 2026-scratch Baem --dry-run
+      condstore tag detach 2026-scratch Baem --yes
+
+    Asks to type the tag's name. The list and its payloads stay in the store, and
+    TAG@<LSN> answers as the tag was, for ever.
+    """
+    from condstore.commands.confirm import confirm
+    from condstore.commands.refusals import refusal
+    from condstore.errors import UsageError
+    from condstore.terminal import plural
+
+    to, asked = terminal(), client(url, user=user)
+    found = asked.tag(tag)
+    lists = [one for one in found.payload_lists if one.payload_type == payload_type]
+    if not lists:
+        has = ", ".join(one.payload_type for one in found.payload_lists) or "none"
+        raise UsageError(f"{tag} has no payload type {payload_type}; it has {has}")
+    about = f"{payload_type} ({plural(lists[0].payload_iovs or 0, 'IOV')})"
+    if dry_run:
+        refused = refusal(found.tag, "unlocked")
+        planned = {"would": "detach", "tag": tag, "list": lists[0], "refusal": refused}
+        lines = [f"would take {about} out of {tag}"]
+        lines += [to.bad(f"refused: {refused}")] if refused else []
+        answer(to, planned, lines, as_json=as_json)
+        raise typer.Exit(1 if refused else 0)
+    confirm(to, f"{about} is about to be taken out of {tag}", tag, yes=yes)
+    lsn = asked.detach_list(tag, payload_type)
+    said = f"{about} is out of {tag}, ledger at LSN {lsn}; as it was: {tag}@{lsn - 1}"
+    answer(to, {"tag": tag, "detached": lists[0], "lsn": lsn}, [said], as_json=as_json)
 
 
 def existing(asked: Client, tag: str) -> TagContent | None:
