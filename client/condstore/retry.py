@@ -7,7 +7,6 @@ change nothing, payloads are named by their digest, and every other write carrie
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from condstore.errors import Contended, ServerAway
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -72,25 +71,4 @@ def persist(
             if pause is None:
                 raise
         sleep(pause)
-        waited += pause
-
-
-async def persist_async(
-    action: Callable[[], Awaitable[T]],
-    policy: Policy,
-    *,
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    chance: Callable[[], float] = random.random,
-) -> T:
-    """Do as `persist` does, without holding the loop."""
-    failed, waited = 0, 0.0
-    while True:
-        try:
-            return await action()
-        except (ServerAway, Contended) as away:
-            failed += 1
-            pause = policy.pause(failed, waited, away.retry_after, chance())
-            if pause is None:
-                raise
-        await sleep(pause)
         waited += pause

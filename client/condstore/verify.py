@@ -19,7 +19,8 @@ from condstore import interrupts
 from condstore.chain import START, Chain, Named, Problem
 from condstore.errors import ServerAway, UnexpectedAnswer, from_answer
 from condstore.results import parse
-from condstore.retry import HASTY, persist_async
+from condstore.retry import HASTY
+from condstore.retry_async import persist_async
 from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
 
 if TYPE_CHECKING:

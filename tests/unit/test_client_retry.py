@@ -3,7 +3,8 @@
 import pytest
 
 from condstore.errors import Conflict, ServerAway
-from condstore.retry import HASTY, PATIENT, Policy, persist, persist_async
+from condstore.retry import HASTY, PATIENT, Policy, persist
+from condstore.retry_async import persist_async
 
 POLICY = Policy(attempts=5, first=1.0, cap=3.0, patience=100.0)
 

@@ -14,7 +14,8 @@ import aiohttp
 import orjson
 
 from condstore.errors import CondstoreError, Frozen, ServerAway, UnexpectedAnswer, from_answer
-from condstore.retry import PATIENT, Policy, persist_async
+from condstore.retry import PATIENT, Policy
+from condstore.retry_async import persist_async
 from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
 
 if TYPE_CHECKING:

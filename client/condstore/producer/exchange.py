@@ -21,7 +21,7 @@ from yarl import URL
 from condstore.calls import lsn_of
 from condstore.errors import CondstoreError, ServerAway, UnexpectedAnswer, from_answer
 from condstore.results import parse
-from condstore.retry import persist_async
+from condstore.retry_async import persist_async
 from condstore.transport import AGENT, reason
 
 if TYPE_CHECKING:
