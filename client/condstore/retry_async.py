@@ -1,4 +1,4 @@
-"""Trying again without holding the event loop; apart from `retry`, for asyncio is slow to import."""
+"""Trying again without holding the event loop; apart, for asyncio is slow to import."""
 
 from __future__ import annotations
 
