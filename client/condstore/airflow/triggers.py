@@ -53,8 +53,12 @@ class WatchTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: {"value": …}, or {"error": …}."""
-        event = await self._event()
+        """Yield one event: {"value": …}, or {"error": …}.
+
+        The sensor has just looked itself, and an event that comes before the scheduler knows of the
+        deferral fails the try: so it waits before its first look.
+        """
+        event = None
         while event is None:
             await asyncio.sleep(jittered(self.poll, random.random()))  # noqa: S311 - no secret
             event = await self._event()
