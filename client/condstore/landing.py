@@ -14,13 +14,13 @@ import secrets
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
+from condstore.digests import Digest
 from condstore.errors import DamagedPayload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from condstore.digests import Digest
 
 IN_MEMORY: Final = 8 << 20
 """Bytes of a spooled payload before it goes to a temporary file."""
@@ -128,7 +128,7 @@ def _told(chunks: Iterable[bytes], tell: Callable[[int], object] = bool) -> int:
     return size
 
 
-def digest_of(path: Path) -> str:
-    """Return `sha256:<hex>` of a file."""
+def digest_of(path: Path) -> Digest:
+    """Return the digest of a file's bytes."""
     with path.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return Digest(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")

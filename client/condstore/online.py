@@ -48,7 +48,7 @@ class Online:
 
     def resolve(self, ref: str, moment: Moment, payload_type: str | None) -> Resolution:
         """Return what holds at a moment."""
-        params = {"major": str(moment.major), "minor": str(moment.minor)}
+        params = between(moment, None)
         params |= {"type": payload_type} if payload_type else {}
         return self._server.read(Resolution.read, tag_path(ref, "payloads"), params)
 

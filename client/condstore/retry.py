@@ -49,6 +49,7 @@ class Policy:
         return wait if waited + wait <= self.patience else None
 
 
+ONCE = Policy(attempts=1, first=0, cap=0, patience=0)
 HASTY = Policy(attempts=4, first=0.3, cap=2.0, patience=10.0)
 PATIENT = Policy(attempts=40, first=0.25, cap=8.0, patience=120.0)
 

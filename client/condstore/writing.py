@@ -192,7 +192,7 @@ class Writing(Asking):
 def _measured(content: bytes | Path) -> tuple[Digest, int]:
     if isinstance(content, bytes):
         return Digest.of(content), len(content)
-    return Digest.parse(landing.digest_of(content)), content.stat().st_size
+    return landing.digest_of(content), content.stat().st_size
 
 
 def _has(server: Server, digest: Digest) -> bool:

@@ -9,7 +9,7 @@ from airflow.sdk import BaseHook
 from condstore.airflow.connection import Store
 from condstore.airflow.provider import get_provider_info
 from condstore.errors import CondstoreError
-from condstore.retry import Policy
+from condstore.retry import ONCE
 from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ DEFAULT_CONN_ID: Final = "condstore_default"
 Arguments: TypeAlias = Any
 """What else an operator is given: Airflow's own arguments, of many types."""
 
-_ONCE: Final = Policy(attempts=1, first=0, cap=0, patience=0)
 _SOON: Final = Timeouts(connect=3, silent=10)
 
 
@@ -56,7 +55,7 @@ class CondstoreHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Say whether a store answers there and takes writes, for the button in Airflow's page."""
         try:
-            with self.store().client(_ONCE, _SOON) as client:
+            with self.store().client(ONCE, _SOON) as client:
                 ready = client.readiness()
         except CondstoreError as error:
             return False, str(error)

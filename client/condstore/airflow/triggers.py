@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from condstore import retry
 from condstore.airflow import watches
 from condstore.airflow.failures import FINAL
 from condstore.airflow.hook import CondstoreHook
 from condstore.errors import CondstoreError
-from condstore.retry import Policy
 from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from condstore.results import Json
 
-ONCE: Final = watches.Look(Policy(attempts=1, first=0, cap=0, patience=0), Timeouts(3, 20))
+ONCE: Final = watches.Look(retry.ONCE, Timeouts(3, 20))
 _THREADS: Final = 8
 _SPREAD: Final = 0.25
 

@@ -25,6 +25,7 @@ from condstore.commands.options import (
     Yes,
     answer,
     client,
+    foretold,
     group,
     reader,
     span,
@@ -253,10 +254,8 @@ def delete(
     if dry_run:
         refused = refusal(asked.tag(tag).tag, "unlocked")
         lines = [f"would delete {about}", to.warn(f"gap {written}: nothing would hold")]
-        lines += [to.bad(f"refused: {refused}")] if refused else []
         planned = {"would": "delete", "tag": tag, "iov": iov, "refusal": refused}
-        answer(to, planned, lines, as_json=as_json)
-        raise typer.Exit(1 if refused else 0)
+        foretold(to, planned, lines, refused, as_json=as_json)
     act = f"{about} is about to be deleted from {tag}; nothing will hold there"
     confirm(to, act, tag, yes=yes)
     lsn = asked.delete_iov(tag, payload_type, iov.start, iov.end)

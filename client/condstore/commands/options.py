@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -141,3 +141,12 @@ def answer(to: Terminal, value: object, lines: Iterable[str], *, as_json: bool) 
     from condstore import show  # noqa: PLC0415 - `--help` never pays for it
 
     say_all(to, [show.as_json(value)] if as_json else lines)
+
+
+def foretold(
+    to: Terminal, planned: object, lines: list[str], refused: str | None, *, as_json: bool
+) -> NoReturn:
+    """End a dry run: print what would be done and why it would be refused, which is status 1."""
+    more = [to.bad(f"refused: {refused}")] if refused else []
+    answer(to, planned, [*lines, *more], as_json=as_json)
+    raise typer.Exit(1 if refused else 0)

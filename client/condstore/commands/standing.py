@@ -19,6 +19,7 @@ from condstore.commands.options import (
     Yes,
     answer,
     client,
+    foretold,
     terminal,
 )
 from condstore.commands.tags import app
@@ -101,9 +102,7 @@ def _would_stand(to: Terminal, found: TagContent, state: str, *, as_json: bool) 
     planned = {"would": state, "tag": tag, "refusal": refused}
     said = f"{tag.name} is {state} already" if same else f"would change {tag.name}: {tag.state}"
     lines = [said if same or refused else f"{said} to {state}"]
-    lines += [to.bad(f"refused: {refused}")] if refused else []
-    answer(to, planned, lines, as_json=as_json)
-    raise typer.Exit(1 if refused else 0)
+    foretold(to, planned, lines, refused, as_json=as_json)
 
 
 def _stands(to: Terminal, standing: TagStanding, *, as_json: bool) -> None:
@@ -269,9 +268,7 @@ def unfreeze(
     if dry_run:
         refused = refusal(found, "frozen")
         lines = [f"would open {tag} again; as it was, for ever:", f"  {found.reference}"]
-        lines += [to.bad(f"refused: {refused}")] if refused else []
         planned = {"would": "unfreeze", "tag": found, "refusal": refused}
-        answer(to, planned, lines, as_json=as_json)
-        raise typer.Exit(1 if refused else 0)
+        foretold(to, planned, lines, refused, as_json=as_json)
     confirm(to, f"frozen {tag} is about to be opened again", tag, yes=yes)
     _stands(to, asked.unfreeze_tag(tag, reason=reason), as_json=as_json)

@@ -25,6 +25,7 @@ from condstore.commands.options import (
     Yes,
     answer,
     client,
+    foretold,
     group,
     reader,
     settings,
@@ -253,9 +254,7 @@ def delete(
         refused = refusal(found.tag, "unlocked")
         planned = {"would": "delete", "content": found, "refusal": refused}
         lines = [f"would delete {tag}: {held(found)}"]
-        lines += [to.bad(f"refused: {refused}")] if refused else []
-        answer(to, planned, lines, as_json=as_json)
-        raise typer.Exit(1 if refused else 0)
+        foretold(to, planned, lines, refused, as_json=as_json)
     confirm(to, f"{tag} ({held(found)}) is about to be deleted", tag, yes=yes)
     lsn = asked.delete_tag(tag)
     said = f"{tag} is deleted, ledger at LSN {lsn}; as it was: {tag}@{lsn - 1}"
@@ -297,9 +296,7 @@ def detach(
         refused = refusal(found.tag, "unlocked")
         planned = {"would": "detach", "tag": tag, "list": lists[0], "refusal": refused}
         lines = [f"would take {about} out of {tag}"]
-        lines += [to.bad(f"refused: {refused}")] if refused else []
-        answer(to, planned, lines, as_json=as_json)
-        raise typer.Exit(1 if refused else 0)
+        foretold(to, planned, lines, refused, as_json=as_json)
     confirm(to, f"{about} is about to be taken out of {tag}", tag, yes=yes)
     lsn = asked.detach_list(tag, payload_type)
     said = f"{about} is out of {tag}, ledger at LSN {lsn}; as it was: {tag}@{lsn - 1}"

@@ -14,8 +14,8 @@ from condstore.plot.cells import Kind, Row, window
 from condstore.plot.picture_rows import CELLS, LEFT, WIDTH, RowPicture
 from condstore.plot.picture_style import PATTERNS, STYLE
 from condstore.plot.scale import Scale
-from condstore.plot.words import count
 from condstore.plot.xml import element, group, rect, shortened, text, words
+from condstore.terminal import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -107,9 +107,9 @@ def _said(
     return [
         content.tag.state,
         f"LSN {content.tag.lsn}",
-        count(len(drawn), "payload type"),
-        count(sum(len(row.row.bars) for row in drawn), "payload IOV"),
-        count(gaps, "gap") if gaps else "no gap",
+        plural(len(drawn), "payload type"),
+        plural(sum(len(row.row.bars) for row in drawn), "payload IOV"),
+        plural(gaps, "gap") if gaps else "no gap",
         *([f"{trimmed or 'nothing'} trimmed"] if report else []),
     ]
 

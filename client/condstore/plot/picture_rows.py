@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from condstore.plot.cells import Kind, Row
-from condstore.plot.words import between, count, counted
+from condstore.plot.words import between, counted
 from condstore.plot.xml import element, group, rect, shortened, text, tooltip, words
+from condstore.terminal import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,7 +153,7 @@ class RowPicture:
         said = [element("tspan", words(self._many()))]
         if self.row.gaps:
             said.append(
-                element("tspan", words(f" · {count(len(self.row.gaps), 'gap')}"), class_="bad")
+                element("tspan", words(f" · {plural(len(self.row.gaps), 'gap')}"), class_="bad")
             )
         if trimmed:
             said.append(element("tspan", words(f" · {trimmed} trimmed"), class_="warn"))
@@ -161,4 +162,4 @@ class RowPicture:
     def _many(self) -> str:
         if self.iovs is None:
             return "not asked for"
-        return count(len(self.row.bars), "IOV") if self.row.bars else "empty"
+        return plural(len(self.row.bars), "IOV") if self.row.bars else "empty"

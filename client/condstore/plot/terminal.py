@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from condstore.plot.cells import Kind, Row, window
-from condstore.plot.words import between, count, counted
+from condstore.plot.words import between, counted
+from condstore.terminal import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -175,7 +176,7 @@ class _Picture:
         there = [bar for bar in bars if scale.cell(bar[0]) == middle]
         if len(there) < _CROWDED * len(bars) or scale.high - scale.low <= scale.cells:
             return []
-        most = f"{count(len(there), 'payload IOV')} begin in one column"
+        most = f"{plural(len(there), 'payload IOV')} begin in one column"
         span = between(scale, there[0][0], there[-1][1], self.written)
         return [f"{most}, {span}: plot that range alone"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from condstore.terminal import plural
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,7 +20,7 @@ def counted(row: Row, written: Written) -> str:
     """Say how many intervals and gaps there are, which gap is the largest, where nothing is."""
     overlaps = [f"{row.overlaps} of them overlap the one before"] if row.overlaps else []
     edges = [f"no payload from {between(row.scale, *edge, written)}" for edge in row.edges]
-    return ", ".join([count(len(row.bars), "payload IOV"), *overlaps, _gaps(row, written), *edges])
+    return ", ".join([plural(len(row.bars), "payload IOV"), *overlaps, _gaps(row, written), *edges])
 
 
 def _gaps(row: Row, written: Written) -> str:
@@ -27,18 +29,9 @@ def _gaps(row: Row, written: Written) -> str:
     largest = between(row.scale, *row.largest, written)
     if len(row.gaps) == 1:
         return f"1 gap: {largest}"
-    return f"{count(len(row.gaps), 'gap')}, the largest {largest}"
+    return f"{plural(len(row.gaps), 'gap')}, the largest {largest}"
 
 
 def between(scale: Scale, begin: int, end: int, written: Written) -> str:
     """Write an interval of positions."""
     return f"{written(scale.moment(begin))} to {written(scale.moment(end))}"
-
-
-def count(number: int, noun: str) -> str:
-    """Write a count with its noun.
-
-    >>> count(1, "gap"), count(26_000, "payload IOV")
-    ('1 gap', '26 000 payload IOVs')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", " ")
