@@ -4,7 +4,10 @@
     ├── BadConfiguration    a variable that makes no sense: it does not start
     ├── BadRequest          the request is malformed; names the field
     │   └── TooLarge
-    ├── NotFound            no such thing
+    ├── Unauthenticated     nobody has proven who asks
+    ├── Forbidden           whoever asks may not
+    ├── TooManyRequests     of one caller in too short a time
+    ├── NotFound            no such thing, or none that the caller may see
     ├── PayloadsMissing     payloads named by digest are not in the store
     ├── PreflightFailed     a strict freeze found gaps or missing payloads
     ├── Conflict            others kept changing what this was decided about
@@ -44,7 +47,7 @@ class LogicError(Exception):
     told: Mapping[str, object] | None = None
     """What the error body says beside `detail` and `code`."""
 
-    retry_after: ClassVar[int | None] = None
+    retry_after: int | None = None
 
 
 class BadConfiguration(LogicError):
@@ -65,6 +68,36 @@ class TooLarge(BadRequest):
     """The body is larger than allowed."""
 
     code = "too_large"
+
+
+class Unauthenticated(LogicError):
+    """No credential was sent, or one that proves nothing; the words never show it."""
+
+    code = "unauthenticated"
+
+    def __init__(self, detail: str = "A credential is needed: Authorization: Bearer …") -> None:
+        super().__init__(detail)
+
+
+class Forbidden(LogicError):
+    """Whoever asks has not the role that this needs, on this tag (None: on any)."""
+
+    code = "permission_denied"
+
+    def __init__(self, role: str, tag: str | None = None) -> None:
+        where = "some tag" if tag is None else f"tag {tag}"
+        super().__init__(f"Permission denied: this needs the role {role} on {where}.")
+        self.told = {"role": str(role)} | ({} if tag is None else {"tag": tag})
+
+
+class TooManyRequests(LogicError):
+    """More requests than one caller may send; `retry_after` seconds from now there is room."""
+
+    code = "too_many_requests"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many requests; come again in {retry_after} s.")
+        self.retry_after = retry_after
 
 
 class NotFound(LogicError):
@@ -202,6 +235,9 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         domain.InUse: 409,
         BadRequest: 400,
         TooLarge: 413,
+        Unauthenticated: 401,
+        Forbidden: 403,
+        TooManyRequests: 429,
         NotFound: 404,
         PayloadsMissing: 409,
         PreflightFailed: 409,
