@@ -55,6 +55,22 @@
 
 # -- both tiers ------------------------------------------------------------------------------------
 
+# Empty: callers are told apart where there is something to tell them by, else it listens on loopback
+# only. on: always. off: everybody may do all, also from elsewhere.
+: "${AUTH:=}"; export AUTH
+# What the tiers know each other by: one secret, or two between a comma while it is changed, each of 32
+# characters or more; BUFFER_TOKEN_FILE names a file with a line each instead, re-read when it changes.
+: "${BUFFER_TOKEN:=}"; export BUFFER_TOKEN
+: "${BUFFER_TOKEN_FILE:=}"; export BUFFER_TOKEN_FILE
+# Certificate chain and key (PEM) to serve https:// with; re-read when they change.
+: "${TLS_CERT:=}"; export TLS_CERT
+: "${TLS_KEY:=}"; export TLS_KEY
+# Connections open at once; what comes above is told to come again.
+: "${MAX_CONNECTIONS:=4096}"; export MAX_CONNECTIONS
+# Seconds within which the head of a request must have come.
+: "${HEADER_TIMEOUT:=10}"; export HEADER_TIMEOUT
+# Bytes a second that the sender of a body must keep up on average; 0 for any.
+: "${MIN_BODY_RATE:=1024}"; export MIN_BODY_RATE
 # Seconds to finish what was taken after SIGTERM.
 : "${SHUTDOWN_GRACE:=20}"; export SHUTDOWN_GRACE
 # debug, info, warning or error.
@@ -94,6 +110,44 @@
 : "${SLICES_BYTES:=4294967296}"; export SLICES_BYTES
 # Whether nopayloaddb's clients mean ends of IOVs as exclusive (continuous) or inclusive (discrete).
 : "${CDB_IOV_MODE:=continuous}"; export CDB_IOV_MODE
+# Who may read: anonymous (everybody) or authenticated.
+: "${READS:=anonymous}"; export READS
+# Pattern of the tags that every verified caller may read where READS=authenticated; empty: none.
+: "${READ_TAGS:=}"; export READ_TAGS
+# Secret of HS256 tokens, 32 characters or more; JWT_SECRET_FILE names a file with one or two instead.
+: "${JWT_SECRET:=}"; export JWT_SECRET
+: "${JWT_SECRET_FILE:=}"; export JWT_SECRET_FILE
+# Public keys of RS256 and ES256 tokens: the URL or the file of a JWKS.
+: "${JWT_JWKS:=}"; export JWT_JWKS
+# Who must have made a token, and for whom; both are needed with JWT_JWKS.
+: "${JWT_ISSUER:=}"; export JWT_ISSUER
+: "${JWT_AUDIENCE:=}"; export JWT_AUDIENCE
+# Seconds that clocks may differ by, at most 300.
+: "${JWT_LEEWAY:=30}"; export JWT_LEEWAY
+# The claim that names who asks; the ledger keeps it as the actor.
+: "${JWT_SUBJECT_CLAIM:=sub}"; export JWT_SUBJECT_CLAIM
+# The claims that hold the patterns of tags for each role.
+: "${CLAIM_READER:=condstore:read}"; export CLAIM_READER
+: "${CLAIM_PRODUCER:=b2cdb:createpayload}"; export CLAIM_PRODUCER
+: "${CLAIM_EDITOR:=b2cdb:createiov}"; export CLAIM_EDITOR
+: "${CLAIM_ADMIN:=b2cdb:admin}"; export CLAIM_ADMIN
+# A token that may do all, to make the first tokens with; ADMIN_TOKEN_FILE names a file instead.
+: "${ADMIN_TOKEN:=}"; export ADMIN_TOKEN
+: "${ADMIN_TOKEN_FILE:=}"; export ADMIN_TOKEN_FILE
+# How many admins a freeze takes: 1, or 2, of whom one proposes and the other confirms.
+: "${FREEZE_APPROVALS:=1}"; export FREEZE_APPROVALS
+# Certificates (PEM) by which a databuffer at https:// is known; empty: the system's.
+: "${BUFFER_CA:=}"; export BUFFER_CA
+# Where the outside reaches the databuffer, for links to payloads; empty: no links are given.
+: "${BUFFER_PUBLIC_URL:=}"; export BUFFER_PUBLIC_URL
+# Networks of proxies whose X-Forwarded-* is believed, commas between; empty: nobody's.
+: "${TRUSTED_PROXIES:=}"; export TRUSTED_PROXIES
+# Payload IOVs that one request may bring.
+: "${MAX_IOVS:=250000}"; export MAX_IOVS
+# Reads and writes of one caller, and failed authentications from one address; none: no limit.
+: "${RATE_READS:=3000/second}"; export RATE_READS
+: "${RATE_WRITES:=2000/second}"; export RATE_WRITES
+: "${RATE_FAILURES:=60/minute}"; export RATE_FAILURES
 
 # -- client: condstore -----------------------------------------------------------------------------
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from datastore_logic.domain.errors import BadName
+from limits import parse
+
+from datastore_logic import environ as env
+from datastore_logic.access.settings import Access
 from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from datastore_logic.environ import Network
 
 
 class IovMode(StrEnum):
@@ -42,13 +47,13 @@ class Endpoints:
         """Read the ENDP_* variables."""
         default = cls()
         return cls(
-            stat=_path(environ, "ENDP_STAT", default.stat),
-            dump_log=_path(environ, "ENDP_DUMP", default.dump_log),
-            dump_files=_path(environ, "ENDP_DUMPF", default.dump_files),
-            send=_path(environ, "ENDP_SEND", default.send),
-            description=_path(environ, "ENDP_DESC", default.description),
-            freeze=_path(environ, "ENDP_UPD_DESC", default.freeze),
-            clean=_path(environ, "ENDP_CLEAN", default.clean),
+            stat=env.url_path(environ, "ENDP_STAT", default.stat),
+            dump_log=env.url_path(environ, "ENDP_DUMP", default.dump_log),
+            dump_files=env.url_path(environ, "ENDP_DUMPF", default.dump_files),
+            send=env.url_path(environ, "ENDP_SEND", default.send),
+            description=env.url_path(environ, "ENDP_DESC", default.description),
+            freeze=env.url_path(environ, "ENDP_UPD_DESC", default.freeze),
+            clean=env.url_path(environ, "ENDP_CLEAN", default.clean),
         )
 
 
@@ -72,33 +77,79 @@ class Config:
     shutdown_grace: int = 20
     iov_mode: IovMode = IovMode.CONTINUOUS
     slices_bytes: int = 4_294_967_296
+    access: Access = field(default_factory=Access)
+    buffer_ca: Path | None = None
+    buffer_public_url: str = ""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+    max_connections: int = 4096
+    header_timeout: float = 10.0
+    body_timeout: float = 30.0
+    min_body_rate: int = 1024
+    max_iovs: int = 250_000
+    rate_reads: str = "3000/second"
+    rate_writes: str = "2000/second"
+    rate_failures: str = "60/minute"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
-        """Read the settings.
+        """Read the settings; those of `access` in access/settings.py.
 
         Raises:
             BadConfiguration: naming the variable.
         """
         default = cls()
         return cls(
-            buffer_url=_url(environ, "DB_BURL", f"{default.buffer_url}/"),
+            buffer_url=env.url(environ, "DB_BURL", f"{default.buffer_url}/"),
             view_path=Path(environ.get("VIEW_PATH") or default.view_path),
-            max_size=_integer(environ, "MAX_SIZE", default.max_size, least=0),
-            max_segment_bytes=_integer(environ, "MAX_SEGMENT_BYTES", default.max_segment_bytes),
-            stream_tag=_tag(environ, "STREAM_TAG", default.stream_tag),
+            max_size=env.integer(environ, "MAX_SIZE", default.max_size, least=0),
+            max_segment_bytes=env.integer(environ, "MAX_SEGMENT_BYTES", default.max_segment_bytes),
+            stream_tag=env.tag(environ, "STREAM_TAG", default.stream_tag),
             host=environ.get("HOST") or default.host,
-            port=_integer(environ, "PORT", default.port, least=0, most=65535),
-            workers=_integer(environ, "WEB_CONCURRENCY", default.workers),
-            threads=_integer(environ, "THREADS", default.threads, most=1000),
-            log_level=_log_level(environ, "LOG_LEVEL", default.log_level),
+            port=env.integer(environ, "PORT", default.port, least=0, most=65535),
+            workers=env.integer(environ, "WEB_CONCURRENCY", default.workers),
+            threads=env.integer(environ, "THREADS", default.threads, most=1000),
+            log_level=_log_level(environ, default.log_level),
             endpoints=Endpoints.from_environ(environ),
-            buffer_timeout=_seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
-            view_wait=_seconds(environ, "VIEW_WAIT", default.view_wait),
-            shutdown_grace=_integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
-            iov_mode=_iov_mode(environ, "CDB_IOV_MODE", default.iov_mode),
-            slices_bytes=_integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),
+            buffer_timeout=env.seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
+            view_wait=env.seconds(environ, "VIEW_WAIT", default.view_wait),
+            shutdown_grace=env.integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
+            iov_mode=IovMode(env.one_of(environ, "CDB_IOV_MODE", default.iov_mode, *IovMode)),
+            slices_bytes=env.integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),
+            access=Access.from_environ(environ),
+            buffer_ca=env.readable_file(environ, "BUFFER_CA"),
+            buffer_public_url=env.url(environ, "BUFFER_PUBLIC_URL", default.buffer_public_url),
+            **_tls(environ),
+            trusted_proxies=env.networks(environ, "TRUSTED_PROXIES"),
+            max_connections=env.integer(environ, "MAX_CONNECTIONS", default.max_connections),
+            header_timeout=env.seconds(environ, "HEADER_TIMEOUT", default.header_timeout),
+            body_timeout=env.seconds(environ, "BODY_TIMEOUT", default.body_timeout),
+            min_body_rate=env.integer(environ, "MIN_BODY_RATE", default.min_body_rate, least=0),
+            max_iovs=env.integer(environ, "MAX_IOVS", default.max_iovs),
+            rate_reads=_rate(environ, "RATE_READS", default.rate_reads),
+            rate_writes=_rate(environ, "RATE_WRITES", default.rate_writes),
+            rate_failures=_rate(environ, "RATE_FAILURES", default.rate_failures),
         )
+
+    def __post_init__(self) -> None:
+        """Refuse to be reached from elsewhere with nothing to tell callers apart by.
+
+        Raises:
+            BadConfiguration: it would be, and nobody said AUTH=off.
+        """
+        if not (self.access.configured or self.access.is_off or _is_loopback(self.host)):
+            raise BadConfiguration(
+                f"HOST={self.host} is reached from elsewhere, and no authentication is configured:"
+                " set JWT_SECRET, JWT_JWKS or ADMIN_TOKEN, or AUTH=off to let everybody do all"
+            )
+
+    @property
+    def authentication(self) -> str:
+        """What /readyz says of it: on, off, or loopback only."""
+        if self.access.configured:
+            return "on"
+        return "off" if self.access.is_off else "loopback only"
 
     @property
     def metrics_path(self) -> Path:
@@ -116,57 +167,33 @@ class Config:
         return self.view_path.with_name(f"{self.view_path.name}.slices")
 
 
-def _integer(
-    environ: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int = 2**63 - 1
-) -> int:
-    text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
-        raise BadConfiguration(f"{name}={text!r} is not an integer from {least} to {most}")
-    return int(text)
+def _log_level(environ: Mapping[str, str], default: str) -> str:
+    lowered = {"LOG_LEVEL": environ.get("LOG_LEVEL", "").lower()}
+    return env.one_of(lowered, "LOG_LEVEL", default, "debug", "info", "warning", "error")
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name) or str(default)
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 1e6:
-        raise BadConfiguration(f"{name}={text!r} is not a positive number of seconds")
-    return seconds
+def _tls(environ: Mapping[str, str]) -> dict[str, Path | None]:
+    cert, key = env.readable_file(environ, "TLS_CERT"), env.readable_file(environ, "TLS_KEY")
+    if (cert is None) is not (key is None):
+        raise BadConfiguration("TLS_CERT and TLS_KEY belong together: one of them is not set")
+    return {"tls_cert": cert, "tls_key": key}
 
 
-def _url(environ: Mapping[str, str], name: str, default: str) -> str:
+def _rate(environ: Mapping[str, str], name: str, default: str) -> str:
+    """Return a rate in the words of the limits library; "none" for no limit."""
     text = environ.get(name) or default
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-        raise BadConfiguration(f"{name}={text!r} is not an http:// or https:// URL")
-    return text.rstrip("/")
-
-
-def _path(environ: Mapping[str, str], name: str, default: str) -> str:
-    text = environ.get(name) or default
-    if any(letter.isspace() or letter in "?#" for letter in text):
-        raise BadConfiguration(f"{name}={text!r} is not a path")
-    return "/" + text.lstrip("/")
-
-
-def _tag(environ: Mapping[str, str], name: str, default: str) -> TagName:
+    if text == "none":
+        return ""
     try:
-        return TagName.parse(environ.get(name) or default)
-    except BadName as reason:
-        raise BadConfiguration(f"{name} is not the name of a global tag: {reason}") from reason
-
-
-def _log_level(environ: Mapping[str, str], name: str, default: str) -> str:
-    text = (environ.get(name) or default).lower()
-    if text not in {"debug", "info", "warning", "error"}:
-        raise BadConfiguration(f"{name}={text!r} is not debug, info, warning or error")
+        parse(text)
+    except ValueError as reason:
+        words = f"{name}={text!r} is neither a rate such as {default} nor none"
+        raise BadConfiguration(words) from reason
     return text
 
 
-def _iov_mode(environ: Mapping[str, str], name: str, default: IovMode) -> IovMode:
-    text = environ.get(name) or default
-    if text not in set(IovMode):
-        raise BadConfiguration(f"{name}={text!r} is not continuous or discrete")
-    return IovMode(text)
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -10,13 +10,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.access.roles import Role
 from datastore_logic.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datastore_logic.access.roles import Principal
+    from datastore_logic.access.roles import Principal, Role
 
     Sight = Callable[[str], bool]
     """Whether a tag of this name is to be seen."""

@@ -1,7 +1,7 @@
 """What each route needs: THE table. A route that is not in it does not work, and a test fails.
 
-Keyed by endpoint, as Flask names it: blueprint and handler. docs/security.md prints the table by method
-and path; a test compares them.
+Keyed by endpoint, as Flask names it: blueprint and handler. docs/security.md prints the table by
+method and path; a test compares them.
 """
 
 from __future__ import annotations
