@@ -5,6 +5,7 @@
     ├── BadRequest          the request is malformed; names the field
     │   └── TooLarge
     ├── Unauthenticated     nobody has proven who asks
+    ├── KeysAway            the keys that would prove it cannot be had now
     ├── Forbidden           whoever asks may not
     ├── TooManyRequests     of one caller in too short a time
     ├── NotFound            no such thing, or none that the caller may see
@@ -77,6 +78,16 @@ class Unauthenticated(LogicError):
 
     def __init__(self, detail: str = "A credential is needed: Authorization: Bearer …") -> None:
         super().__init__(detail)
+
+
+class KeysAway(LogicError):
+    """The issuer of tokens cannot be reached, so nobody knows whether this one is good."""
+
+    code = "issuer_away"
+    retry_after = 10
+
+    def __init__(self) -> None:
+        super().__init__("The keys of the tokens' issuer cannot be had now; come again.")
 
 
 class Forbidden(LogicError):
@@ -236,6 +247,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         BadRequest: 400,
         TooLarge: 413,
         Unauthenticated: 401,
+        KeysAway: 503,
         Forbidden: 403,
         TooManyRequests: 429,
         NotFound: 404,
