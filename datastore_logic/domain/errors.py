@@ -11,6 +11,8 @@
     │   ├── TagIsLocked
     │   ├── LockedOverlap
     │   ├── TagIsStreamed
+    │   ├── FreezeNeedsTwo
+    │   ├── OtherContent
     │   └── UnfreezeNeedsReason
     ├── AlreadyExists       a name that is taken
     ├── InUse               what others still need is not deleted
@@ -107,6 +109,27 @@ class TagIsStreamed(StateForbids):
     """The streaming buffer's tag changes with the buffer, never by itself."""
 
     code = "tag_streamed"
+
+
+class FreezeNeedsTwo(StateForbids):
+    """Two must agree on what is frozen, so nothing is frozen by the act that makes it."""
+
+    code = "freeze_needs_two"
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(
+            f"Global tag {tag} is not made frozen: here one proposes a freeze and another confirms"
+            " it. Make it unlocked, then freeze it."
+        )
+
+
+class OtherContent(StateForbids):
+    """The global tag does not hold what its freezing was asked for."""
+
+    code = "other_content"
+
+    def __init__(self, tag: str, holds: str) -> None:
+        super().__init__(f"Global tag {tag} holds other content: its fingerprint is {holds}.")
 
 
 class UnfreezeNeedsReason(StateForbids):

@@ -9,13 +9,14 @@ those that were there before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import re
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import BadEvent, DomainError, UnknownEvent
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
-from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagState
+from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagState, TokenName
 from datastore_logic.domain.timeline import Payload, Row
 
 if TYPE_CHECKING:
@@ -83,13 +84,43 @@ class TagChanged(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
+class TagFreezeProposed(_Plain):
+    """Somebody wants a global tag frozen with the content of this fingerprint; another must, too.
+
+    Who that is the entry's actor says; `made_by` is who gave them the API token they used. Until it
+    is withdrawn, or the tag's content changes, or it is frozen, the proposal is open; of two the
+    later one is.
+    """
+
+    type: ClassVar = "tag.freeze_proposed"
+    tag: TagName
+    fingerprint: str
+    reason: str | None = None
+    made_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagFreezeWithdrawn(_Plain):
+    """The proposal to freeze a global tag is no more."""
+
+    type: ClassVar = "tag.freeze_withdrawn"
+    tag: TagName
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TagFrozen(_Plain):
-    """A global tag that never changes again, and the fingerprint of its content."""
+    """A global tag that never changes again, and the fingerprint of its content.
+
+    Where two had to agree it names both.
+    """
 
     type: ClassVar = "tag.frozen"
     tag: TagName
     fingerprint: str
     reason: str | None = None
+    proposed_by: str | None = None
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +291,67 @@ def _iovs_changed(data: Mapping[str, Any]) -> TimelinesChanged:
     return TimelinesChanged((change,))
 
 
+# API tokens -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a token may do: a role on the tags that a pattern covers, both as they were told."""
+
+    role: str
+    tags: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMade:
+    """A new API token; `sha256` is of its secret, which nobody keeps, `expires` seconds since 1970.
+
+    `made_by` is the person behind it, `made_with` the id of the token with which that person asked.
+    """
+
+    type: ClassVar = "token.made"
+    token: str
+    name: TokenName
+    sha256: str = field(repr=False)
+    grants: tuple[Given, ...]
+    expires: int
+    made_by: str
+    made_with: str | None = None
+
+    def data(self) -> Data:
+        """Return the entry's `data`."""
+        return {
+            "token": self.token,
+            "name": self.name,
+            "sha256": self.sha256,
+            "grants": [{"role": each.role, "tags": each.tags} for each in self.grants],
+            "expires": self.expires,
+            "made_by": self.made_by,
+            "made_with": self.made_with,
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> TokenMade:
+        """Read the entry's `data`."""
+        return cls(
+            _token(data["token"]),
+            TokenName.parse(data["name"]),
+            _sha256(data["sha256"]),
+            tuple(Given(_text(each["role"]), _text(each["tags"])) for each in data["grants"]),
+            _number(data["expires"]),
+            _text(data["made_by"]),
+            None if data["made_with"] is None else _token(data["made_with"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked(_Plain):
+    """An API token proves nothing any more."""
+
+    type: ClassVar = "token.revoked"
+    token: str
+
+
 # The streaming buffer ---------------------------------------------------------------------------
 
 
@@ -318,6 +410,8 @@ Decided = (
     TagCreated
     | TagCloned
     | TagChanged
+    | TagFreezeProposed
+    | TagFreezeWithdrawn
     | TagFrozen
     | TagDeleted
     | TypeCreated
@@ -328,6 +422,8 @@ Decided = (
     | ListDeleted
     | IovCreated
     | TimelinesChanged
+    | TokenMade
+    | TokenRevoked
 )
 """What this tier writes."""
 
@@ -337,8 +433,9 @@ KINDS: Final = {
     kind.type: kind.from_data
     for kind in (
         *(TagCreated, TagCloned, TagChanged, TagFrozen, TagDeleted),
+        *(TagFreezeProposed, TagFreezeWithdrawn),
         *(TypeCreated, TypeDeleted, ListCreated, ListAttached, ListDetached, ListDeleted),
-        *(IovCreated, TimelinesChanged),
+        *(IovCreated, TimelinesChanged, TokenMade, TokenRevoked),
         *(BufferStored, BufferFrozen, BufferCleaned),
     )
 } | {"iovs.changed": _iovs_changed}
@@ -383,14 +480,34 @@ def _optional_number(value: object) -> int | None:
     return None if value is None else _number(value)
 
 
+_TOKEN: Final = re.compile(r"[0-9a-f]{12}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def _token(value: object) -> str:
+    if not _TOKEN.fullmatch(_text(value)):
+        raise ValueError(f"{value!r} is no token's id")
+    return _text(value)
+
+
+def _sha256(value: object) -> str:
+    if not (isinstance(value, str) and _SHA256.fullmatch(value)):
+        raise ValueError("that is no SHA-256")  # of a secret: it is not shown
+    return value
+
+
 _PARSE: Final = {
     "tag": TagName.parse,
+    "token": _token,
     "source": TagName.parse,
     "payload_type": PayloadTypeName.parse,
     "state": TagState,
     "description": _text,
     "author": _optional_text,
     "reason": _optional_text,
+    "made_by": _optional_text,
+    "proposed_by": _optional_text,
+    "approved_by": _optional_text,
     "fingerprint": _optional_text,
     "source_fingerprint": _optional_text,
     "source_lsn": _optional_number,

@@ -15,6 +15,9 @@ DIGEST = Digest.parse("sha256:" + "0f" * 32)
 WRITTEN = [
     events.TagCreated(TagName("X"), "why"),
     events.TagFrozen(TagName("X"), "ab" * 32, "campaign"),
+    events.TagFrozen(TagName("X"), "ab" * 32, None, "alice", "bob"),
+    events.TagFreezeProposed(TagName("X"), "ab" * 32, "campaign", "root"),
+    events.TagFreezeWithdrawn(TagName("X"), "wrong beam"),
     events.TagCreated(TagName("X"), "", "alice", TagState.FROZEN, "ab" * 32),
     events.TagCloned(TagName("X"), TagName("Y"), "why", "bob", None, 17),
     events.TagChanged(TagName("X"), TagState.LOCKED, "prompt"),
@@ -85,6 +88,14 @@ def test_a_newer_field_is_no_damage():
     assert events.parse("tag.created", data) == WRITTEN[0]
 
 
+def test_freezes_of_before_are_read_for_ever():
+    """One person's freeze names no second one, then and now."""
+    data = {"tag": "X", "fingerprint": "ab" * 32}
+    frozen = events.parse("tag.frozen", data)
+    assert (frozen.proposed_by, frozen.approved_by) == (None, None)
+    assert frozen.data() == data
+
+
 def test_the_first_form_of_changes_is_read_for_ever():
     """Entries of the first versions name a list by tag and type, and moments as pairs."""
     (change,) = events.parse("iovs.changed", FIRST_FORM).lists
@@ -107,6 +118,8 @@ def test_a_type_nobody_knows_is_no_damage():
         ("tag.created", {"tag": "../x"}),
         ("buffer.stored", {"payload_type": "strain", "start": [1], "end": [0, 0]}),
         ("tag.changed", {"tag": "X", "state": "molten"}),
+        ("tag.freeze_proposed", {"tag": "X"}),
+        ("tag.freeze_withdrawn", {}),
         ("list.attached", {"tag": "X", "list": "3"}),
         ("list.attached", {"tag": "X"}),
         ("iov.created", {"iov": {"start_major": [1, 2], "name": ["a", "b"]}}),
