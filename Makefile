@@ -8,8 +8,11 @@ STAMP := $(VENV)/.installed
 AIRFLOW := .venv-airflow
 AIRFLOW_STAMP := $(AIRFLOW)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
+# Tests run file by file on as many workers as there are cores: the servers of a file start once.
+JOBS ?= auto
+PYTEST := pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run demo test test-airflow lint fmt bench bench-conditions bench-client docs lock clean distclean
+.PHONY: help setup run demo test test-long test-airflow lint fmt bench bench-conditions bench-client docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,12 +33,15 @@ run: setup ## start both tiers, stream real strain, freeze, resolve, fetch; serv
 demo: setup ## the same, but stop at the end: exit 0 if every step held, 1 if not
 	@$(BIN)/condstore demo
 
-test: lint ## lint, types and every test
-	@$(BIN)/pytest -q
+test: lint ## lint, types and every test, on all cores (JOBS=0: one after the other)
+	@$(BIN)/$(PYTEST)
+
+test-long: setup ## every test in its long form: more rounds, larger files, more random input
+	@CONDSTORE_LONG=1 $(BIN)/$(PYTEST) --timeout 1800
 
 test-airflow: $(AIRFLOW_STAMP) ## types and tests of the Airflow provider and DAGs, in an environment of their own
 	@$(AIRFLOW)/bin/mypy $$(find client/condstore/airflow client/dags -name '*.py')
-	@$(AIRFLOW)/bin/pytest -q tests/airflow
+	@$(AIRFLOW)/bin/$(PYTEST) tests/airflow
 
 $(AIRFLOW_STAMP): lock/airflow.txt pyproject.toml lock/ensure-python.sh
 	@bash lock/ensure-python.sh $(PYTHON)
