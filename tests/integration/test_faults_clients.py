@@ -495,7 +495,7 @@ def test_a_huge_blob_is_stored_and_served_in_less_than_100_mib(tmp_path):
                 received += size
             assert (received, same) == (count * MIB, True)
         peak = peak_memory(running.process.pid)
-        print(f"{count} MiB stored and served in {time.monotonic() - started:.1f} s, peak {peak:.0f} MiB")
+        print(f"{count} MiB in and out in {time.monotonic() - started:.1f} s, peak {peak:.0f} MiB")
         path.unlink()
         assert peak < 100
 
