@@ -34,11 +34,17 @@ def main() -> int:
             level=config.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
+        _warn_if_open(config)
         _allow_many_files()
         return asyncio.run(serve(config))
     except (DatabufferError, OSError) as error:
         sys.stderr.write(f"databuffer: cannot start: {_one_line(error)}\n")
         return 1
+
+
+def _warn_if_open(config: Config) -> None:
+    if config.authentication == "off":
+        _log.warning("AUTH=off: everybody who reaches %s:%d may do all", config.host, config.port)
 
 
 def _allow_many_files() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from databuffer.access.secrets import TierSecrets, parse_secret_file
 from databuffer.buffer.files import BufferFiles
 from databuffer.buffer.service import StreamingBuffer
 from databuffer.gate import Places
@@ -14,18 +15,21 @@ from databuffer.store.disk import Disk
 from databuffer.store.documents import Documents
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
+from databuffer.watched import Watched
 from databuffer.web import blobs as blob_routes
 from databuffer.web import health as health_routes
 from databuffer.web import keys
 from databuffer.web import ledger as ledger_routes
 from databuffer.web import state as state_routes
 from databuffer.web import stream as stream_routes
+from databuffer.web.access import admit
 from databuffer.web.metrics import Metrics
 from databuffer.web.middleware import add_request_id, outermost
 from databuffer.web.traffic import TRAFFIC, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from databuffer.config import Config
 
@@ -44,6 +48,7 @@ def create_app(config: Config) -> web.Application:
     buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm)
     traffic = Traffic()
     health = Health(config.ledgerroot, disk, ledger, buffer)
+    secrets = TierSecrets(config.buffer_token)
 
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
@@ -58,7 +63,11 @@ def create_app(config: Config) -> web.Application:
             await blobs.close()
             disk.close()
 
-    app = web.Application(middlewares=[outermost], client_max_size=0)
+    app = web.Application(middlewares=[outermost, admit], client_max_size=0)
+    if config.authentication == "on":
+        app[keys.SECRETS] = secrets
+    if config.buffer_token_file is not None:
+        app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
     app[keys.CONFIG], app[keys.METRICS] = config, Metrics()
     app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
     app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
@@ -68,3 +77,19 @@ def create_app(config: Config) -> web.Application:
     app.on_response_prepare.append(add_request_id)
     app.cleanup_ctx.append(opened)
     return app
+
+
+def _following(
+    path: Path, secrets: TierSecrets
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Make the secrets those of a file, whenever it is replaced."""
+    name = "BUFFER_TOKEN_FILE"
+
+    async def following(_: web.Application) -> AsyncIterator[None]:
+        def take(contents: Mapping[str, bytes]) -> None:
+            secrets.take(parse_secret_file(name, contents[name]))
+
+        async with Watched({name: path}, take).followed():
+            yield
+
+    return following

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from databuffer.access.secrets import parse_secrets
 from databuffer.errors import BadConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LEVELS = ("debug", "info", "warning", "error")
+_AUTH = ("", "on", "off")
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Where things lie and how much is allowed; sizes in bytes, times in seconds."""
+    """Where things lie, who may ask and how much is allowed; sizes in bytes, times in seconds.
+
+    `buffer_token` holds no, one or two secrets; `max_connections` and what follows bound callers.
+    """
 
     host: str
     port: int
@@ -43,6 +49,14 @@ class Config:
     blob_journal_bytes: int
     shutdown_grace: float
     log_level: str
+    auth: str
+    buffer_token: tuple[str, ...] = field(repr=False)
+    buffer_token_file: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    max_connections: int
+    header_timeout: float
+    min_body_rate: int
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -76,7 +90,42 @@ class Config:
             blob_journal_bytes=_count(environ, "BLOB_JOURNAL_BYTES", 64 << 20),
             shutdown_grace=_seconds(environ, "SHUTDOWN_GRACE", 20),
             log_level=_level(environ),
+            auth=_auth(environ),
+            buffer_token=_secrets(environ),
+            buffer_token_file=_file(environ, "BUFFER_TOKEN_FILE"),
+            tls_cert=_file(environ, "TLS_CERT"),
+            tls_key=_file(environ, "TLS_KEY"),
+            max_connections=_count(environ, "MAX_CONNECTIONS", 4096),
+            header_timeout=_seconds(environ, "HEADER_TIMEOUT", 10),
+            min_body_rate=_count(environ, "MIN_BODY_RATE", 1024, least=0),
         )
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself, and to be reached by callers whom nothing tells apart."""
+        if self.buffer_token and self.buffer_token_file:
+            raise BadConfiguration("BUFFER_TOKEN and BUFFER_TOKEN_FILE are both set; one is enough")
+        if (self.tls_cert is None) is not (self.tls_key is None):
+            raise BadConfiguration("TLS_CERT and TLS_KEY belong together: one of them is not set")
+        if self.auth == "on" and not self.has_secret:
+            raise BadConfiguration("AUTH=on needs a secret: set BUFFER_TOKEN or BUFFER_TOKEN_FILE")
+        if self.authentication == "loopback only" and not _is_loopback(self.host):
+            raise BadConfiguration(
+                f"SERVURL={self.host}:{self.port} is reached from elsewhere, and no authentication"
+                " is configured: set BUFFER_TOKEN or BUFFER_TOKEN_FILE, or AUTH=off to let"
+                " everybody do all"
+            )
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether the tiers have a secret between them."""
+        return bool(self.buffer_token or self.buffer_token_file)
+
+    @property
+    def authentication(self) -> str:
+        """What /readyz says of it: on, off, or loopback only."""
+        if self.auth == "off":
+            return "off"
+        return "on" if self.has_secret else "loopback only"
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -97,10 +146,34 @@ def _file_name(environ: Mapping[str, str], name: str, default: str) -> str:
     return text
 
 
-def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+def _file(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name)
+    return Path(text) if text else None
+
+
+def _auth(environ: Mapping[str, str]) -> str:
+    text = environ.get("AUTH") or ""
+    if text not in _AUTH:
+        raise BadConfiguration(f"AUTH is on, off or empty, not {text!r}")
+    return text
+
+
+def _secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
+    text = environ.get("BUFFER_TOKEN")
+    return parse_secrets("BUFFER_TOKEN", text.split(",")) if text else ()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _count(environ: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
     text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise BadConfiguration(f"{name} is a whole number above 0, not {text!r}")
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise BadConfiguration(f"{name} is a whole number from {least} on, not {text!r}")
     return int(text)
 
 

@@ -8,7 +8,11 @@ DatabufferError
 ├── Refused                   the caller can mend it
 │   ├── Malformed             names the field
 │   ├── TooLarge
-│   ├── TooSlow               no byte for too long
+│   ├── TooSlow               no byte for too long, or too few
+│   ├── UnsupportedEncoding   nothing is unpacked here
+│   ├── Unauthenticated       who asks has not shown the tiers' secret
+│   ├── LinkInvalid           a link that nobody here signed
+│   ├── LinkExpired
 │   ├── Unknown               no such blob or document
 │   ├── DigestMismatch
 │   ├── KeysMoved             an expected ledger key was touched meanwhile
@@ -78,7 +82,23 @@ class TooLarge(Refused):
 
 
 class TooSlow(Refused):
-    """The sender stopped sending."""
+    """The sender stopped sending, or as good as that."""
+
+
+class UnsupportedEncoding(Refused):
+    """The body is packed: what it would become cannot be told from its size."""
+
+
+class Unauthenticated(Refused):
+    """Who asks has not shown the tiers' secret."""
+
+
+class LinkInvalid(Refused):
+    """The link is not one that was signed here, or not for this."""
+
+
+class LinkExpired(Refused):
+    """The link was good until a while ago."""
 
 
 class Unknown(Refused):

@@ -21,20 +21,28 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
 READY_WITHIN = 30.0
+TIER_SECRET = "the-secret-of-both-tiers-in-tests"  # noqa: S105 - BUFFER_TOKEN of tests alone
 
 
 def free_port() -> int:
     """Return a port of the loopback interface that nobody listens on now.
 
     It lies below the range the kernel gives to clients, so that a server which is restarted
-    finds its port still free, and no client that seeks it meanwhile meets itself.
+    finds its port still free, and no client that seeks it meanwhile meets itself. Tests that run
+    side by side never share one.
     """
     choose = random.Random()  # noqa: S311 - not a secret
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     while True:
-        port = choose.randrange(20_000, 32_000)
+        port = choose.randrange(20_000 + worker, 32_000, 8)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def bearer(secret: str = TIER_SECRET) -> dict[str, str]:
+    """Return the header by which a caller shows a secret or a token."""
+    return {"Authorization": f"Bearer {secret}"}
 
 
 def eventually(predicate: Callable[[], object], within: float = 10.0) -> None:
@@ -156,13 +164,17 @@ def databuffer(folder: Path, **environ: str) -> Iterator[Running]:
 
 
 def databuffer_at(folder: Path, **environ: str) -> Running:
-    """Return a databuffer whose volume is `folder/volume`, not yet started."""
+    """Return a databuffer whose volume is `folder/volume`, not yet started.
+
+    With BUFFER_TOKEN=TIER_SECRET it wants to be asked with the header that `bearer` gives.
+    """
     port = free_port()
+    scheme = "https" if environ.get("TLS_CERT") else "http"
     return Running(
         "databuffer",
         [sys.executable, "-m", "databuffer"],
         {"SERVURL": f"127.0.0.1:{port}", "VOLUME_ROOT": str(folder / "volume"), **environ},
-        f"http://127.0.0.1:{port}",
+        f"{scheme}://127.0.0.1:{port}",
         folder / "databuffer.log",
     )
 

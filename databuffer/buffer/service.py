@@ -94,7 +94,13 @@ class StreamingBuffer:
         """Whether the files could not follow the ledger."""
         return self._materialiser.behind
 
-    async def send(self, body: bytes, payload_type: PayloadTypeName, key: str | None) -> Written:
+    async def send(
+        self,
+        body: bytes,
+        payload_type: PayloadTypeName,
+        key: str | None,
+        actor: str | None = None,
+    ) -> Written:
         """Store a segment; raise `Malformed`, `Frozen`, `KeyReused`, or what the stores raise."""
         if key is not None and (first := await self._first(key, STORED)):
             return _as_first(first, await self._disk.run(Digest.of, body), payload_type)
@@ -103,20 +109,24 @@ class StreamingBuffer:
             self._refuse_when_frozen()
             async with self._places.place():
                 stored = await self._blobs.put(body)
-            return await self._commit(segment, payload_type, stored.digest, body, key)
+            data = _described(segment, payload_type, stored.digest, len(body))
+            return await self._commit(data, body, actor or NOBODY, key)
 
-    async def freeze(self, user: str, token: str, key: str | None) -> int:
-        """Freeze the buffer; a frozen one stays as it is. Give the LSN that froze it."""
+    async def freeze(self, user: str, token: str, key: str | None, actor: str | None = None) -> int:
+        """Freeze the buffer; a frozen one stays as it is. Give the LSN that froze it.
+
+        The entry's actor is the `user`, unless somebody verified who acts.
+        """
         async with self._gate.closed():
             if key is not None and (first := await self._first(key, FROZEN)):
                 return first.lsn
             if not self.state.frozen:
                 data = {"user": user or NOBODY, "token": _hidden(token)}
-                await self._append(FROZEN, data, user or NOBODY, (STATE_KEY,), key)
+                await self._append(FROZEN, data, actor or user or NOBODY, (STATE_KEY,), key)
                 await self._materialiser.follow()
             return self.state.moved
 
-    async def clean(self, user: str, key: str | None) -> int:
+    async def clean(self, key: str | None, actor: str | None = None) -> int:
         """Archive the files and open an empty buffer. Give the LSN of it."""
         async with self._gate.closed():
             if key is not None and (first := await self._first(key, CLEANED)):
@@ -125,7 +135,7 @@ class StreamingBuffer:
             await self._disk.run(self._files.settle, list(self.state.files))
             name = await self._disk.run(self._files.free_archive_name, _archive_name())
             data = {"archive": name, **self.state.stat()}
-            await self._append(CLEANED, data, user or NOBODY, (STATE_KEY, SEGMENTS_KEY), key)
+            await self._append(CLEANED, data, actor or NOBODY, (STATE_KEY, SEGMENTS_KEY), key)
             await self._materialiser.follow()
             return self.state.moved
 
@@ -152,27 +162,15 @@ class StreamingBuffer:
             raise Frozen("the buffer is frozen")
 
     async def _commit(
-        self,
-        segment: Segment,
-        payload_type: PayloadTypeName,
-        digest: Digest,
-        body: bytes,
-        key: str | None,
+        self, described: dict[str, Any], body: bytes, actor: str, key: str | None
     ) -> Written:
         name = self._next_name()
-        data = {
-            "name": name,
-            "payload_type": payload_type,
-            "digest": digest,
-            "size": len(body),
-            "samples": segment.samples,
-            "start": segment.start,
-            "end": segment.end,
-            "sample_ns": segment.sample_ns,
-        }
-        appended = await self._append(STORED, data, NOBODY, (SEGMENTS_KEY,), key)
+        data = {"name": name, **described}
+        digest = described["digest"]
+        appended = await self._append(STORED, data, actor, (SEGMENTS_KEY,), key)
         if appended.repeated:
-            return _as_first(await self._entry(appended.lsn), digest, payload_type)
+            first = await self._entry(appended.lsn)
+            return _as_first(first, digest, described["payload_type"])
         file = StoredFile(name, digest, len(body), appended.time)
         await self._materialiser.add(file, body)
         return Written(name, len(body), appended.lsn)
@@ -211,6 +209,20 @@ class StreamingBuffer:
         after = max(self.state.last_name_ns, self._last_name_ns)
         self._last_name_ns = max(time.time_ns(), after + 1)
         return f"{self._prefix}{self._last_name_ns}.json"
+
+
+def _described(
+    segment: Segment, payload_type: PayloadTypeName, digest: Digest, size: int
+) -> dict[str, Any]:
+    return {
+        "payload_type": payload_type,
+        "digest": digest,
+        "size": size,
+        "samples": segment.samples,
+        "start": segment.start,
+        "end": segment.end,
+        "sample_ns": segment.sample_ns,
+    }
 
 
 def _refuse_other(entry: Entry, kind: str) -> None:

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from databuffer.errors import Malformed, TooLarge
 from databuffer.names import Digest
+from databuffer.web.access import LINKED
 from databuffer.web.body import CHUNK, BodyReader, parse_object
-from databuffer.web.download import respond
+from databuffer.web.download import FOR_EVER, respond
 from databuffer.web.keys import BLOBS, CONFIG, PLACES
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ async def post_missing(request: web.Request) -> web.Response:
 @routes.get("/blobs/{digest:.*}")
 async def get_blob(request: web.Request) -> web.StreamResponse:
     """Send the blob, or the range asked for; HEAD sends the headers alone."""
-    return await respond(request, request.app[BLOBS], _digest(request))
+    caching = FOR_EVER
+    if LINKED in request:
+        caching = f"private, max-age={int(request[LINKED])}, immutable"
+    return await respond(request, request.app[BLOBS], _digest(request), caching)
 
 
 def _digest(request: web.Request) -> Digest:

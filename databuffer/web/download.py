@@ -29,9 +29,11 @@ _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})", re.IGNORECASE)
 _CHUNK = 1 << 20
 
 
-async def respond(request: web.Request, blobs: BlobStore, digest: Digest) -> web.StreamResponse:
-    """Answer GET or HEAD for one blob; raise `Unknown`."""
-    headers = _headers(digest)
+async def respond(
+    request: web.Request, blobs: BlobStore, digest: Digest, caching: str = FOR_EVER
+) -> web.StreamResponse:
+    """Answer GET or HEAD for one blob, to be kept as `caching` says; raise `Unknown`."""
+    headers = _headers(digest, caching)
     if request.method == "HEAD":
         size = await blobs.size(digest)
         if _unchanged(request, digest):
@@ -101,18 +103,17 @@ class Slice(web.StreamResponse):
 def _outside(request: web.Request, size: int) -> web.Response:
     """Refuse the range, not to be kept: a cache would give it to those who want the blob."""
     detail = {"detail": f"the blob has {size} bytes", "code": "range_not_satisfiable"}
-    response = errors.encode(416, detail, request.path)
+    response = errors.encode(416, detail, request)
     response.headers["Content-Range"] = f"bytes */{size}"
-    response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _headers(digest: Digest) -> dict[str, str]:
+def _headers(digest: Digest, caching: str) -> dict[str, str]:
     encoded = base64.b64encode(bytes.fromhex(digest.hex)).decode()
     return {
         "ETag": f'"{digest}"',
         "Repr-Digest": f"sha-256=:{encoded}:",
-        "Cache-Control": FOR_EVER,
+        "Cache-Control": caching,
         "Accept-Ranges": "bytes",
         "Content-Type": "application/octet-stream",
         "X-Content-Type-Options": "nosniff",

@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client.exposition import generate_latest
 
 from databuffer.health import Health
-from databuffer.web.keys import BUFFER, LEDGER, METRICS, PLACES
+from databuffer.web.keys import BUFFER, CONFIG, LEDGER, METRICS, PLACES
 from databuffer.web.traffic import TRAFFIC
 
 routes = web.RouteTableDef()
@@ -30,6 +30,7 @@ async def get_ready(request: web.Request) -> web.Response:
         "ready": ready,
         "ledger": {"id": head.ledger, "lsn": head.lsn},
         "volume": report.volume(),
+        "authentication": app[CONFIG].authentication,
         "buffer": app[BUFFER].state.description()["dstatus"],
         "checks": report.checks,
     }

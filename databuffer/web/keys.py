@@ -1,9 +1,10 @@
-"""What handlers find in the application, by typed key."""
+"""What handlers find in the application and in a request, by typed key."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
+from databuffer.access.secrets import TierSecrets
 from databuffer.buffer.service import StreamingBuffer
 from databuffer.config import Config
 from databuffer.gate import Places
@@ -18,3 +19,5 @@ DOCUMENTS = web.AppKey("documents", Documents)
 BUFFER = web.AppKey("buffer", StreamingBuffer)
 PLACES = web.AppKey("places", Places)
 METRICS = web.AppKey("metrics", Metrics)
+SECRETS = web.AppKey("secrets", TierSecrets)
+REQUEST_ID = web.RequestKey("request_id", str)

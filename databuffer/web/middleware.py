@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from databuffer.errors import DatabufferError, Stopping
-from databuffer.web import errors
-from databuffer.web.keys import METRICS
+from databuffer.errors import DatabufferError, Stopping, Unauthenticated
+from databuffer.web import errors, keys
 from databuffer.web.traffic import TRAFFIC
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID = "X-Request-Id"
-_GIVEN = web.RequestKey("request_id", str)
 _ALWAYS = frozenset({"/livez", "/readyz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT"})
 _SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -37,37 +35,38 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     """Answer every failure in one form, and count."""
     started = time.perf_counter()
     given = request.headers.get(REQUEST_ID, "")
-    request_id = given if _SANE.fullmatch(given) else f"{_PROCESS}{next(_serial):08x}"
-    request[_GIVEN] = request_id
-    response = await _answered(request, handler, request_id)
+    request[keys.REQUEST_ID] = given if _SANE.fullmatch(given) else f"{_PROCESS}{next(_serial):08x}"
+    response = await _answered(request, handler)
     _count(request, response.status, time.perf_counter() - started)
     return response
 
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request id on whatever is answered, before its headers leave."""
-    response.headers[REQUEST_ID] = request.get(_GIVEN, "-")
+    """Put the request id on whatever is answered, before its headers leave, and no versions."""
+    response.headers[REQUEST_ID] = request.get(keys.REQUEST_ID, "-")
+    response.headers["Server"] = "databuffer"
 
 
-async def _answered(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         with request.app[TRAFFIC].request(always=request.path in _ALWAYS):
             return await handler(request)
     except DatabufferError as error:
-        response = errors.answer(error, request.path)
-        _note(request, response.status, str(error), request_id)
-        if isinstance(error, Stopping):
+        response = errors.answer(error, request)
+        _note(request, response.status, str(error))
+        if isinstance(error, Stopping | Unauthenticated):
             response.force_close()
         return _unless_begun(request, response)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return errors.answer_framework(error, request.path)
+        return errors.answer_framework(error, request)
     except ConnectionError:
         raise  # the client went away: there is nobody to answer
     except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
-        _log.exception("%s %s failed [%s]", request.method, _on_one_line(request.path), request_id)
-        return _unless_begun(request, errors.answer_bug(request.path))
+        path, request_id = _on_one_line(request.path), request[keys.REQUEST_ID]
+        _log.exception("%s %s failed [%s]", request.method, path, request_id)
+        return _unless_begun(request, errors.answer_bug(request))
 
 
 def _unless_begun(request: web.Request, response: web.Response) -> web.Response:
@@ -77,9 +76,11 @@ def _unless_begun(request: web.Request, response: web.Response) -> web.Response:
     return response
 
 
-def _note(request: web.Request, status: int, detail: str, request_id: str) -> None:
+def _note(request: web.Request, status: int, detail: str) -> None:
+    """Log a refusal: the path without its query, which may hold a signature."""
     level = logging.ERROR if status in {500, 507} else logging.INFO
     path, said = _on_one_line(request.path), _on_one_line(detail)
+    request_id = request[keys.REQUEST_ID]
     _log.log(level, "%s %s: %d %s [%s]", request.method, path, status, said, request_id)
 
 
@@ -97,4 +98,4 @@ def _count(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unknown"
     method = request.method if request.method in _METHODS else "other"
-    request.app[METRICS].answered(method, route, status, seconds)
+    request.app[keys.METRICS].answered(method, route, status, seconds)

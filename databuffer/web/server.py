@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,13 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from databuffer.web import errors
+from databuffer.web.keys import REQUEST_ID
 
 if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
 _log = logging.getLogger("databuffer.http")
+_SAID = re.compile(r"[A-Z][A-Za-z0-9 /_-]{0,80}(?=$|[:.]|\n)")
 
 
 class Connection(RequestHandler):
@@ -34,17 +37,23 @@ class Connection(RequestHandler):
             raise ConnectionError("half an answer is sent already")
         if isinstance(exc, ConnectionError):
             raise exc  # the client went away in mid-request: there is nobody to answer
-        request_id = secrets.token_hex(8)
-        reason = " ".join((message or "").split())[:200] or "bad request"
+        request_id = request[REQUEST_ID] = secrets.token_hex(8)
         if status >= 500:
             _log.error("a request failed in the framework [%s]", request_id, exc_info=exc)
-            response = errors.answer_bug(request.path)
+            response = errors.answer_bug(request)
         else:
+            reason = _reason(message)
             _log.info("no HTTP: %d %s [%s]", status, reason, request_id)
-            response = errors.encode(status, {"detail": reason, "code": "malformed"}, request.path)
+            response = errors.encode(status, {"detail": reason, "code": "malformed"}, request)
         response.headers["X-Request-Id"] = request_id
         response.force_close()
         return response
+
+
+def _reason(message: str | None) -> str:
+    """Take what the framework says is wrong, without what was sent: there may be a secret in it."""
+    said = _SAID.match(message or "")
+    return said[0].strip() if said else "bad request"
 
 
 class Server(web.Server):

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from databuffer.errors import Malformed
 from databuffer.names import PayloadTypeName, parse_text
+from databuffer.web.actor import actor_of
 from databuffer.web.body import BodyReader, parse_object
 from databuffer.web.keys import BUFFER, CONFIG, LEDGER
 
@@ -55,9 +56,9 @@ async def post_segment(request: web.Request) -> web.Response:
     """Store a segment."""
     config = request.app[CONFIG]
     payload_type = PayloadTypeName.parse(request.query.get("type", _DEFAULT_TYPE))
-    key = _idempotency_key(request)
+    key, actor = _idempotency_key(request), actor_of(request)
     body = await BodyReader(request, config.max_segment_bytes, config.body_timeout).whole()
-    written = await request.app[BUFFER].send(body, payload_type, key)
+    written = await request.app[BUFFER].send(body, payload_type, key, actor)
     text = f"Written {written.name} for {written.size} bytes"
     return _answer(request, {"code": "RES_CREATE", "body": text}, 201, written.lsn)
 
@@ -65,17 +66,19 @@ async def post_segment(request: web.Request) -> web.Response:
 @routes.post("/upddsc")
 async def post_freeze(request: web.Request) -> web.Response:
     """Freeze the buffer."""
+    key, actor = _idempotency_key(request), actor_of(request)
     raw = parse_object(await _admin_body(request))
     user, token = _text(raw, "user"), _text(raw, "token", _LONGEST_TOKEN)
-    lsn = await request.app[BUFFER].freeze(user, token, _idempotency_key(request))
+    lsn = await request.app[BUFFER].freeze(user, token, key, actor)
     return _answer(request, {"code": "STAT_UPD", "body": "Table updated"}, 201, lsn)
 
 
 @routes.post("/cleanall")
 async def post_clean(request: web.Request) -> web.Response:
     """Archive the files, open an empty buffer; whatever body is sent is ignored."""
+    key, actor = _idempotency_key(request), actor_of(request)
     await _admin_body(request)
-    lsn = await request.app[BUFFER].clean("", _idempotency_key(request))
+    lsn = await request.app[BUFFER].clean(key, actor)
     return _answer(request, {"code": "STAT_UPD", "body": "Buffer cleaned"}, 201, lsn)
 
 
