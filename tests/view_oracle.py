@@ -23,9 +23,11 @@ from datastore_logic.domain.events import (
     TagDeleted,
     TagFrozen,
     TimelinesChanged,
+    TokenMade,
+    TokenRevoked,
 )
 from datastore_logic.domain.moment import Interval, Moment
-from datastore_logic.domain.tags import TagName, TagRef, TagState
+from datastore_logic.domain.tags import TagName, TagRef, TagState, TokenName
 from datastore_logic.domain.timeline import Attach, Detach, Payload, Row, Trim
 
 if TYPE_CHECKING:
@@ -56,12 +58,14 @@ class Oracle:
         self.made = 0
         self.past: list[dict[str, tuple[TagState, Held]]] = [{}]
         self.frozen: dict[TagRef, Held] = {}
+        self.tokens: dict[str, bool] = {}
 
     def step(self) -> Any:
         """Do one thing and return its event."""
         acts = [
             *(self._insert,) * 6, self._delete_iov, self._clone, self._clone, self._freeze,
             self._unfreeze, self._delete_tag, self._detach, self._attach, self._make_list,
+            self._make_token, self._revoke_token,
         ]  # fmt: skip
         event = None
         while event is None:
@@ -182,6 +186,19 @@ class Oracle:
         for list_id in self.tags.pop(name).lists.values():
             del self.lists[list_id]
         return TagDeleted(TagName(name))
+
+    def _make_token(self) -> TokenMade:
+        token = f"{len(self.tokens):012x}"
+        self.tokens[token] = True
+        return TokenMade(token, TokenName(f"t{token}"), "0f" * 32, (), 2**40, "alice")
+
+    def _revoke_token(self) -> TokenRevoked | None:
+        """Revoke any token, also one that was revoked before."""
+        if not self.tokens:
+            return None
+        token = self.rng.choice(sorted(self.tokens))
+        self.tokens[token] = False
+        return TokenRevoked(token)
 
     def _make_list(self) -> ListCreated:
         kind = self.rng.choice(KINDS)

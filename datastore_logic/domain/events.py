@@ -485,9 +485,9 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def _token(value: object) -> str:
-    if not _TOKEN.fullmatch(_text(value)):
-        raise ValueError(f"{value!r} is no token's id")
-    return _text(value)
+    if not (isinstance(value, str) and _TOKEN.fullmatch(value)):
+        raise ValueError("that is no token's id")
+    return value
 
 
 def _sha256(value: object) -> str:

@@ -99,6 +99,13 @@ class PayloadTypeName(_Name):
     field = "type"
 
 
+class TokenName(_Name):
+    """The name of an API token, under which it acts."""
+
+    __slots__ = ()
+    field = "name"
+
+
 class ListName(str):
     """The name of a payload list: its payload type, `_` and its id.
 

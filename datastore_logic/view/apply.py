@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from datastore_logic.domain import events
-from datastore_logic.view import apply_buffer, apply_iovs, apply_lists, apply_tags
+from datastore_logic.view import apply_buffer, apply_iovs, apply_lists, apply_tags, apply_tokens
 from datastore_logic.view.entries import Step
 from datastore_logic.view.requests import OWN_KEY, about
 
@@ -32,6 +32,8 @@ _APPLY: Final[Mapping[type[events.Event], Callable[[Step, Any], None]]] = {
     events.ListDeleted: apply_lists.deleted,
     events.IovCreated: apply_iovs.created,
     events.TimelinesChanged: apply_iovs.timelines_changed,
+    events.TokenMade: apply_tokens.made,
+    events.TokenRevoked: apply_tokens.revoked,
     events.BufferStored: apply_buffer.stored,
     events.BufferFrozen: apply_buffer.frozen,
     events.BufferCleaned: apply_buffer.cleaned,
@@ -45,7 +47,9 @@ def apply_entry(context: Context, entry: Entry) -> None:
         BadEvent: it speaks of what is not there.
     """
     view, event = context.view, entry.event
-    step = Step(view, context.stream_tag, entry.lsn, entry.time, entry.actor, event.type)
+    step = Step(
+        view, context.stream_tag, entry.lsn, entry.time, entry.actor, event.type, entry.hash
+    )
     _APPLY[type(event)](step, event)
     view.executemany(
         "INSERT INTO touched VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET lsn = excluded.lsn",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.view.prepared import Prepared
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 NO_HASH: Final = "0" * 64
 
@@ -45,6 +45,7 @@ class Position:
     complete: bool
     halted: str | None
     stream_tag: str
+    tokens: str
     reachable: bool
 
     @property
@@ -318,7 +319,7 @@ class Database:
             "INSERT INTO buffer VALUES (1, 0, 0, 'OPERATIONAL', 'databuf', 'databuf')"
         )
         connection.execute(
-            "INSERT INTO position VALUES (1, '', 0, ?, 0, 0, 0, NULL, ?)",
+            "INSERT INTO position VALUES (1, '', 0, ?, 0, 0, 0, NULL, ?, '')",
             (NO_HASH, self._stream_tag),
         )
         connection.execute("COMMIT")
@@ -370,11 +371,11 @@ def read_position(connection: sqlite3.Connection) -> Position:
     """Return where the view stands, in the connection's transaction if it has one."""
     row = connection.execute(
         "SELECT ledger, applied_lsn, hash, head_lsn, target_lsn, complete, halted, stream_tag,"
-        " reachable FROM position, link"
+        " tokens, reachable FROM position, link"
     ).fetchone()
     if row is None:
         raise ViewBuilding("The view is being made; ask again shortly.")
-    ledger, applied, last_hash, head, target, complete, halted, stream_tag, reachable = row
+    ledger, applied, last_hash, head, target, complete, halted, stream_tag, tokens, reachable = row
     return Position(
         ledger,
         applied,
@@ -384,6 +385,7 @@ def read_position(connection: sqlite3.Connection) -> Position:
         bool(complete),
         halted,
         stream_tag,
+        tokens,
         bool(reachable),
     )
 

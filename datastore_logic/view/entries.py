@@ -50,6 +50,7 @@ class Step:
     time: str
     actor: str
     act: str
+    hash: str
 
 
 def read_entry(line: bytes, after_lsn: int, after_hash: str) -> Entry:

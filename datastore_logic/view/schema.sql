@@ -4,7 +4,8 @@
 
 -- Which ledger this reflects, and how far. `complete` once it has reached the head it was built
 -- up to: before, it would answer too little, so it answers nothing. `halted` says why no further
--- entry can be applied.
+-- entry can be applied. `tokens`: the hash of the last entry about an API token, '' for none: while
+-- it is the same, so is every row of `token`.
 CREATE TABLE position (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     ledger TEXT NOT NULL,
@@ -14,7 +15,8 @@ CREATE TABLE position (
     target_lsn INTEGER NOT NULL,
     complete INTEGER NOT NULL,
     halted TEXT,
-    stream_tag TEXT NOT NULL
+    stream_tag TEXT NOT NULL,
+    tokens TEXT NOT NULL
 );
 
 -- Whether the pod's follower reaches the databuffer, and since when.
@@ -37,6 +39,24 @@ CREATE TABLE idempotency (
     lsn INTEGER NOT NULL,
     about TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- Every API token that was made. `digest` is of its secret, which nobody keeps; `grants` a JSON array
+-- of [role, pattern]; `expires` seconds since 1970; `made_by` the person behind it, `made_with` the
+-- token that person asked with; `revoked` since when it proves nothing.
+CREATE TABLE token (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    grants TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    made_by TEXT NOT NULL,
+    made_with TEXT,
+    created TEXT NOT NULL,
+    lsn INTEGER NOT NULL UNIQUE,
+    revoked TEXT
+) WITHOUT ROWID;
+
+CREATE INDEX token_by_name ON token (name);
 
 -- `streamed`: the streaming buffer's tag, or one that was. `lsn`: the entry that last touched the tag
 -- or an IOV of its lists. The counts are maintained: lists of tags are asked for all the time.

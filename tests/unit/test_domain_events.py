@@ -8,7 +8,7 @@ from datastore_logic.domain import events
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import BadDigest, BadEvent, BadName, UnknownEvent
 from datastore_logic.domain.moment import Interval, Moment
-from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagState
+from datastore_logic.domain.tags import Digest, PayloadTypeName, TagName, TagState, TokenName
 from datastore_logic.domain.timeline import Payload, Row
 
 DIGEST = Digest.parse("sha256:" + "0f" * 32)
@@ -29,6 +29,17 @@ WRITTEN = [
     events.ListDetached(3),
     events.ListDeleted(3),
     events.IovCreated(Row(Interval(Moment(3, 1)), Payload("n", "c", None, 9, 2))),
+    events.TokenMade(
+        "0123456789ab",
+        TokenName("ci"),
+        "0f" * 32,
+        (events.Given("editor", "prompt.*"),),
+        1795230024,
+        "alice",
+        "ba9876543210",
+    ),
+    events.TokenMade("0123456789ab", TokenName("ci"), "0f" * 32, (), 1795230024, "alice"),
+    events.TokenRevoked("0123456789ab"),
     events.TimelinesChanged(
         (
             events.ListChange(
@@ -49,6 +60,11 @@ WRITTEN = [
         )
     ),
 ]
+
+TOKEN = {
+    "token": "0123456789ab", "name": "ci", "sha256": "0f" * 32, "expires": 1795230024,
+    "grants": [{"role": "admin", "tags": ".*"}], "made_by": "alice", "made_with": None,
+}  # fmt: skip
 
 FIRST_FORM = {
     "tag": "X",
@@ -123,6 +139,15 @@ def test_a_type_nobody_knows_is_no_damage():
         ("list.attached", {"tag": "X", "list": "3"}),
         ("list.attached", {"tag": "X"}),
         ("iov.created", {"iov": {"start_major": [1, 2], "name": ["a", "b"]}}),
+        ("token.made", {}),
+        ("token.made", TOKEN | {"token": "../x"}),
+        ("token.made", TOKEN | {"name": "a b"}),
+        ("token.made", TOKEN | {"sha256": "0f"}),
+        ("token.made", TOKEN | {"grants": [["admin", ".*"]]}),
+        ("token.made", TOKEN | {"grants": [{"role": "admin", "tags": None}]}),
+        ("token.made", TOKEN | {"expires": 1.5}),
+        ("token.made", TOKEN | {"made_by": None}),
+        ("token.revoked", {"token": 3}),
         ("timelines.changed", {"lists": [{}]}),
         ("timelines.changed", {"lists": 3}),
         ("iovs.changed", {"tag": "X", "payload_type": "T", "detached": 3}),
@@ -137,6 +162,15 @@ def test_a_damaged_entry_is_named(kind, data):
     """Missing or malformed fields are a damaged entry of that type."""
     with pytest.raises(BadEvent, match=kind):
         events.parse(kind, data)
+
+
+def test_no_complaint_shows_what_is_kept_of_a_secret():
+    """Not the hash, even where the entry is damaged; nor does the value's repr."""
+    kept = "0f" * 31
+    with pytest.raises(BadEvent) as refused:
+        events.parse("token.made", TOKEN | {"sha256": kept})
+    assert kept not in str(refused.value)
+    assert TOKEN["sha256"] not in repr(events.parse("token.made", TOKEN))
 
 
 @pytest.mark.parametrize(

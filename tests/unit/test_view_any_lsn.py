@@ -14,6 +14,7 @@ from datastore_logic.view.fingerprints import tag_fingerprint
 from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.lists import lists_of
 from datastore_logic.view.tags import find_tag
+from datastore_logic.view.tokens import tokens
 
 STEPS = 40
 
@@ -78,6 +79,14 @@ def test_now_is_told_with_its_counts_and_its_fingerprint(lived):
             counts = {one.payload_type: one.iov_count for one in lists_of(snapshot, found.id)}
             assert counts == {kind: len(rows) for kind, rows in held.items()}
             assert tag_fingerprint(snapshot.connection, found.id) == oracle.fingerprint(name)
+
+
+def test_tokens_are_those_that_were_made_and_not_revoked(lived):
+    """Whatever else happens, and however often one is revoked."""
+    oracle, view = lived
+    with view.read() as snapshot:
+        found = tokens(snapshot, after=0, limit=STEPS)
+        assert {row.id: row.in_force(0) for row in found} == oracle.tokens
 
 
 def test_an_id_never_means_another_payload(lived):

@@ -6,7 +6,7 @@ from importlib import resources
 
 from datastore_logic.view.database import SCHEMA_VERSION
 
-KNOWN = (5, "605fdbef54bc786a")
+KNOWN = (6, "525361b09f453128")
 """The version, and the schema that it is of, but for comments and white space."""
 
 
