@@ -153,6 +153,11 @@
 
 # The logic tier; several replicas separated by commas.
 : "${CONDSTORE_URL:=http://localhost:5000}"; export CONDSTORE_URL
+# The token that says who asks; CONDSTORE_TOKEN_FILE names a file instead, read again when it is refused.
+: "${CONDSTORE_TOKEN:=}"; export CONDSTORE_TOKEN
+: "${CONDSTORE_TOKEN_FILE:=}"; export CONDSTORE_TOKEN_FILE
+# Certificates (PEM) of the CAs by which servers at https:// are known; empty: the usual ones.
+: "${CONDSTORE_CA:=}"; export CONDSTORE_CA
 # Directory of the local cache of payloads and immutable answers, on a local disk; empty: none.
 : "${CONDSTORE_CACHE:=}"; export CONDSTORE_CACHE
 # What it may take, bytes, for each user who names the same directory (10 GiB).

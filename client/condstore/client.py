@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from condstore.buffering import Buffering
-from condstore.config import Settings, urls_of
+from condstore.config import Settings, access_of, urls_of
 from condstore.reading import Reading
 from condstore.retry import HASTY, Policy
 from condstore.writing import Writing
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 class Client(Reading, Writing, Buffering):
     """Talk to the logic tier at `urls`, as patiently as `policy` says.
 
-    What is not given the environment says: CONDSTORE_URL where the servers are, CONDSTORE_CACHE in
-    which directory payloads, and answers that cannot change, are kept for all jobs of the node
-    (without it in none). `user` is who acts, for the history.
+    What is not given the environment says: CONDSTORE_URL where the servers are, CONDSTORE_TOKEN or
+    CONDSTORE_TOKEN_FILE the token that says who asks, CONDSTORE_CACHE in which directory payloads,
+    and answers that cannot change, are kept for all jobs of the node (without it in none). `user`
+    is who acts, for the history, where servers take everybody's word.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Client(Reading, Writing, Buffering):
         policy: Policy = HASTY,
         timeouts: Timeouts | None = None,
         user: str | None = None,
+        token: str | None = None,
     ) -> None:
         from condstore.online import Online
         from condstore.server import Server
         from condstore.transport import Timeouts
 
-        server = Server(urls_of(urls), policy, timeouts or Timeouts(), user)
+        access = access_of(os.environ, token)
+        server = Server(urls_of(urls), policy, timeouts or Timeouts(), user, access)
         online = Online(server)
         cached = _cached(online, cache)
         super().__init__(cached or online, server, cached, policy, server.close)

@@ -1,17 +1,19 @@
 """What the environment may say to the client; nothing else here reads it.
 
-Refuses a URL that is not http(s) and a size that is no number, naming the variable.
+Refuses a URL that is not http(s), a size that is no number and a token that is none, naming the
+variable and never showing the token.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from condstore.access import NOBODY, Access, Credential
 from condstore.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class Settings:
     """Where the servers are, without a last slash (`urls`: replicas of one tier); who asks.
 
     `cache` is the directory of the local cache, None for none, and `cache_bytes` what it may take.
+    `access` is for the logic tier, `buffer_access` for who asks the databuffer itself.
     """
 
     urls: tuple[str, ...]
@@ -36,6 +39,8 @@ class Settings:
     user: str
     cache: Path | None = None
     cache_bytes: int = CACHE_BYTES
+    access: Access = NOBODY
+    buffer_access: Access = NOBODY
 
     @staticmethod
     def allows_colour(environ: Mapping[str, str]) -> bool:
@@ -44,11 +49,13 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Read CONDSTORE_URL (commas between several), CONDSTORE_CACHE and _BYTES, and others.
+        """Read CONDSTORE_URL (commas between several), CONDSTORE_TOKEN, and the others.
 
         >>> Settings.from_environ({"CONDSTORE_URL": "http://a:5000/, http://b:5000"}).urls
         ('http://a:5000', 'http://b:5000')
         """
+        access = access_of(environ)
+        secret = Credential.from_environ(environ, "BUFFER_TOKEN")
         return cls(
             urls=parse_urls(environ.get("CONDSTORE_URL") or DEFAULT_URL, "CONDSTORE_URL"),
             buffer_url=parse_urls(environ.get("DB_BURL") or DEFAULT_BUFFER_URL, "DB_BURL")[0],
@@ -56,7 +63,20 @@ class Settings:
             user=environ.get("USER") or "condstore",
             cache=Path(environ["CONDSTORE_CACHE"]) if environ.get("CONDSTORE_CACHE") else None,
             cache_bytes=_bytes(environ.get("CONDSTORE_CACHE_BYTES") or str(CACHE_BYTES)),
+            access=access,
+            buffer_access=replace(access, credential=secret),
         )
+
+
+def access_of(environ: Mapping[str, str], token: str | None = None) -> Access:
+    """Return how the logic tier is entered: with a `token`, or CONDSTORE_TOKEN or its _FILE.
+
+    CONDSTORE_CA names the PEM file of the CAs that a server's certificate may be of.
+    """
+    ca = environ.get("CONDSTORE_CA")
+    if token is not None:
+        return Access(Credential("token=", token), Path(ca) if ca else None)
+    return Access(Credential.from_environ(environ, "CONDSTORE_TOKEN"), Path(ca) if ca else None)
 
 
 def parse_urls(text: str, variable: str) -> tuple[str, ...]:

@@ -4,16 +4,19 @@ CondstoreError                     exit 1
 ├── UsageError                     exit 2: the call itself makes no sense
 │   └── NotOffline                 a bundle cannot do that: it takes a server
 ├── ServerAway                     exit 3: nobody answered, or only "not now"; safe to try again
+│   └── TooOften                   429: asked more often than one caller may
 ├── Answered                       an answer that is not a success
 │   ├── Refused                    the server understood and said no
 │   │   ├── Malformed              400, 422
-│   │   ├── Denied                 401, 403
+│   │   ├── Denied                 403: not with this role
+│   │   │   └── Unauthenticated    401: no token, or one that is not taken
 │   │   ├── NotFound               404
 │   │   ├── Conflict               409, 412, 428
 │   │   │   ├── Contended          others were always faster; safe to try again
 │   │   │   └── Frozen             the tag or the buffer takes nothing more
 │   │   └── TooLarge               413
 │   └── ServerFailed               5xx that trying again will not cure (a full volume, a defect)
+├── NotTrusted                     a certificate that proves nothing about who answers
 ├── UnexpectedAnswer               whatever answered does not speak our contract
 ├── DamagedPayload                 bytes that do not hash to the digest they were asked by
 ├── DamagedBundle                  an offline bundle that is not what was written
@@ -24,7 +27,8 @@ CondstoreError                     exit 1
 ├── TierFailed                     `up`: a server could not start, or died
 └── DemoFailed                     a step of the demo did not hold
 
-A server's own words (`detail`), its `code` and the status are carried along unchanged.
+A server's own words (`detail`), its `code`, the status and the `request_id` that finds the request
+in its log are carried along unchanged.
 """
 
 from __future__ import annotations
@@ -32,12 +36,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from condstore.access import Credential
+
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
 _LONGEST_DETAIL = 500
 _FROZEN_CODES = frozenset({"FROZEN", "buffer_frozen", "tag_frozen"})
 _CONTENDED_CODE = "conflict"
@@ -78,9 +85,12 @@ class ServerAway(CondstoreError):
 
     exit_code: ClassVar[int] = 3
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, request_id: str = ""
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.request_id = request_id
 
     @classmethod
     def nobody_at(
@@ -94,15 +104,30 @@ class ServerAway(CondstoreError):
         )
 
 
+class TooOften(ServerAway):
+    """This caller asks more often than it may; others are answered."""
+
+
 class Answered(CondstoreError):
     """A server's answer that is not a success."""
 
-    def __init__(self, detail: str, *, status: int, code: str = "", url: str = "") -> None:
-        super().__init__(f"{detail} ({status} from {url})" if url else detail)
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int,
+        code: str = "",
+        url: str = "",
+        request_id: str = "",
+        advice: str = "",
+    ) -> None:
+        source = f" ({status} from {url}{_found_by(status, request_id)})" if url else ""
+        super().__init__(f"{detail}{source}{advice and f': {advice}'}")
         self.detail = detail
         self.status = status
         self.code = code
         self.url = public(url)
+        self.request_id = request_id
 
 
 class Refused(Answered):
@@ -114,7 +139,11 @@ class Malformed(Refused):
 
 
 class Denied(Refused):
-    """The server does not let this caller do it."""
+    """The server does not let this caller do it; it says which role that takes, on which tag."""
+
+
+class Unauthenticated(Denied):
+    """The server does not know who asks: no token was shown, or one that it does not take."""
 
 
 class NotFound(Refused):
@@ -141,6 +170,18 @@ class TooLarge(Refused):
 
 class ServerFailed(Answered):
     """The server failed in a way that trying again at once will not cure."""
+
+
+class NotTrusted(CondstoreError):
+    """The server's certificate does not prove that it is the one that was meant."""
+
+    @classmethod
+    def at(cls, url: str, why: str) -> NotTrusted:
+        """Say which URL it was and what to do about it."""
+        return cls(
+            f"the certificate of {url} is not to be trusted ({why}); if it is of a CA of your own, "
+            "name that CA's PEM file in CONDSTORE_CA"
+        )
 
 
 class UnexpectedAnswer(CondstoreError):
@@ -181,7 +222,7 @@ class DemoFailed(CondstoreError):
 
 _BY_STATUS: Mapping[int, type[Refused]] = {
     400: Malformed,
-    401: Denied,
+    401: Unauthenticated,
     403: Denied,
     404: NotFound,
     409: Conflict,
@@ -193,37 +234,65 @@ _BY_STATUS: Mapping[int, type[Refused]] = {
 
 
 def from_answer(
-    status: int, headers: Mapping[str, str], body: bytes, url: str
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    url: str,
+    credential: Credential | None = None,
 ) -> Answered | ServerAway:
-    """Return the error that an unsuccessful answer means.
+    """Return the error that an unsuccessful answer means; `credential` is what was shown.
 
     A frozen buffer answers 503 by contract, yet waiting will not thaw it: it is `Frozen`, not away.
     """
-    detail, code = _read(body)
-    detail = detail or f"{url} answered {status} without saying why"
+    said = _Said.read(body, headers)
+    detail = said.detail or f"{url} answered {status} without saying why"
+    code, request = said.code, said.request_id
     if code in _FROZEN_CODES or (status == 503 and detail == _FROZEN_TEXT):
-        return Frozen(detail, status=status, code=code or "FROZEN", url=url)
+        return Frozen(detail, status=status, code=code or "FROZEN", url=url, request_id=request)
     if status in _NOT_NOW:
         wait = _seconds(headers.get("Retry-After", ""), time.time())
-        return ServerAway(f"{url} says: {detail} ({status})", retry_after=wait)
-    if code == _CONTENDED_CODE:
-        return Contended(detail, status=status, code=code, url=url)
-    if status >= 500:
-        return ServerFailed(detail, status=status, code=code, url=url)
-    return _BY_STATUS.get(status, Refused)(detail, status=status, code=code, url=url)
+        found = f"{url} says: {detail} ({status}{_found_by(status, request)})"
+        return (TooOften if status == 429 else ServerAway)(
+            found, retry_after=wait, request_id=request
+        )
+    kind: type[Answered] = _BY_STATUS.get(status, ServerFailed if status >= 500 else Refused)
+    kind = Contended if code == _CONTENDED_CODE else kind
+    advice = credential.advice(detail) if credential and status == 401 else ""
+    return kind(detail, status=status, code=code, url=url, request_id=request, advice=advice)
 
 
-def _read(body: bytes) -> tuple[str, str]:
-    """Return detail and code of an error body: ours, the twin's, or any text."""
-    text = body.decode("utf-8", "replace").strip()
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        return text[:_LONGEST_DETAIL], ""
-    if not isinstance(answer, dict):
-        return text[:_LONGEST_DETAIL], ""
-    detail = answer.get("detail") or answer.get("body") or text
-    return str(detail)[:_LONGEST_DETAIL], str(answer.get("code", ""))
+class _Said(NamedTuple):
+    detail: str
+    code: str
+    request_id: str
+
+    @classmethod
+    def read(cls, body: bytes, headers: Mapping[str, str]) -> _Said:
+        """Read an error body: ours, the twin's, or any text."""
+        text = body.decode("utf-8", "replace").strip()
+        known = headers.get("X-Request-Id", "")
+        try:
+            answer = json.loads(text)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            return cls(text[:_LONGEST_DETAIL], "", _request_id(known))
+        detail = answer.get("detail") or answer.get("body") or text
+        return cls(
+            str(detail)[:_LONGEST_DETAIL],
+            str(answer.get("code", "")),
+            _request_id(answer.get("request_id") or known),
+        )
+
+
+def _request_id(told: object) -> str:
+    """Return the id of a request, if it is one word that a log may have."""
+    return told if isinstance(told, str) and _REQUEST_ID.fullmatch(told) else ""
+
+
+def _found_by(status: int, request_id: str) -> str:
+    """Say, of a server's own failure, what finds it in its log."""
+    return f", request {request_id}" if status >= 500 and request_id else ""
 
 
 def _seconds(retry_after: str, now: float) -> float | None:

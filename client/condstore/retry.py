@@ -1,8 +1,10 @@
 """When to try again, and after how long: capped, jittered, never sooner than `Retry-After` asks.
 
-Only `ServerAway` and `Contended` are tried again. Every request of this package may be: reads
-change nothing, payloads are named by their digest, and every other write carries an
-`Idempotency-Key`, so that a request whose answer was lost is answered, not done twice.
+Only `ServerAway` and `Contended` are tried again. Who asks too often (`TooOften`) does so while
+patience lasts, whatever the attempts: the server is there, and said when. Every request of this
+package may be tried again: reads change nothing, payloads are named by their digest, and every
+other write carries an `Idempotency-Key`, so that a request whose answer was lost is answered, not
+done twice.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from condstore.errors import Contended, ServerAway
+from condstore.errors import Contended, ServerAway, TooOften
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+_SOON = 1.0  # seconds, where a server that wants fewer requests does not say when
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,15 @@ class Policy:
     first: float
     cap: float
     patience: float
+
+    def after(
+        self, away: ServerAway | Contended, failed: int, waited: float, chance: float
+    ) -> float | None:
+        """Return the seconds to wait after the latest of `failed` failures, None to give up."""
+        if isinstance(away, TooOften) and self.attempts > 1:
+            told = min(failed, self.attempts - 1)
+            return self.pause(told, waited, away.retry_after or _SOON, chance)
+        return self.pause(failed, waited, away.retry_after, chance)
 
     def pause(self, failed: int, waited: float, asked: float | None, chance: float) -> float | None:
         """Return the seconds to wait after `failed` failures, or None to give up.
@@ -68,7 +81,7 @@ def persist(
             return action()
         except (ServerAway, Contended) as away:
             failed += 1
-            pause = policy.pause(failed, waited, away.retry_after, chance())
+            pause = policy.after(away, failed, waited, chance())
             if pause is None:
                 raise
         sleep(pause)

@@ -30,7 +30,7 @@ async def persist_async(
             return await action()
         except (ServerAway, Contended) as away:
             failed += 1
-            pause = policy.pause(failed, waited, away.retry_after, chance())
+            pause = policy.after(away, failed, waited, chance())
             if pause is None:
                 raise
         await sleep(pause)

@@ -10,6 +10,7 @@ import dataclasses
 import uuid
 from typing import TYPE_CHECKING, TypeVar
 
+from condstore.access import NOBODY, Access
 from condstore.calls import Call
 from condstore.errors import UnexpectedAnswer, UsageError
 from condstore.results import parse
@@ -32,12 +33,20 @@ NOTHING: Mapping[str, str] = {}
 
 
 class Server:
-    """The replicas at `urls`; `user` is who acts, for the history."""
+    """The replicas at `urls`, entered by `access`; `user` is who acts, for the history.
+
+    A server that verifies who asks heeds the token alone, and `user` not at all.
+    """
 
     def __init__(
-        self, urls: tuple[str, ...], policy: Policy, timeouts: Timeouts, user: str | None
+        self,
+        urls: tuple[str, ...],
+        policy: Policy,
+        timeouts: Timeouts,
+        user: str | None,
+        access: Access = NOBODY,
     ) -> None:
-        self._transport = Transport(urls, timeouts)
+        self._transport = Transport(urls, timeouts, access)
         self._policy = policy
         self._who = {"user": user} if user else NOTHING
 

@@ -1,14 +1,16 @@
 """One HTTP exchange with whichever replica answers; every failure comes out as our own error.
 
-Knows URLs, time-outs, connections, `X-Min-LSN` and nothing of tags. Constructing opens no socket;
-each thread and each forked process has its own connections. Proxies come from the environment as
-requests reads them.
+Knows URLs, time-outs, connections, tokens, `X-Min-LSN` and nothing of tags. Constructing opens no
+socket; each thread and each forked process has its own connections. Proxies come from the
+environment as requests reads them, and so does `.netrc` where there is no token. No redirect is
+followed, so a token goes to no other host.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import ssl
 import threading
 import weakref
 from dataclasses import dataclass
@@ -18,11 +20,23 @@ from typing import IO, TYPE_CHECKING
 import orjson
 import requests
 
+from condstore.access import NOBODY, Access
 from condstore.calls import lsn_of
-from condstore.errors import ServerAway, UnexpectedAnswer, UsageError, from_answer, public
+from condstore.errors import (
+    CondstoreError,
+    NotTrusted,
+    ServerAway,
+    TooOften,
+    UnexpectedAnswer,
+    UsageError,
+    from_answer,
+    public,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from requests import PreparedRequest as Prepared
 
     from condstore.calls import Call
     from condstore.results import Json
@@ -50,9 +64,15 @@ class Timeouts:
 class Transport:
     """Send calls to `urls`, the one that answered last first, and remember the newest LSN seen."""
 
-    def __init__(self, urls: tuple[str, ...], timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        urls: tuple[str, ...],
+        timeouts: Timeouts | None = None,
+        access: Access = NOBODY,
+    ) -> None:
         self._urls = urls
         self._timeouts = timeouts or Timeouts()
+        self._access = access
         self._local = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -73,7 +93,7 @@ class Transport:
         """Return the successful answer to `call`, from the first replica that gives one.
 
         Raises `ServerAway` when none does, and what the status means otherwise: a refusal is final,
-        no other replica is asked to overrule it.
+        no other replica is asked to overrule it; nor is who asks too often sent on to the next one.
         """
         away: ServerAway | None = None
         whys: list[str] = []
@@ -84,8 +104,10 @@ class Transport:
             except requests.exceptions.InvalidURL as error:
                 raise UnexpectedAnswer(f"{self._urls[place]}: {error}") from error
             except requests.RequestException as error:
-                whys.append(reason(error))
+                whys.append(_away(error, self._urls[place]))
                 continue
+            except TooOften:
+                raise
             except ServerAway as error:
                 away = error
                 continue
@@ -94,23 +116,12 @@ class Transport:
         raise away or ServerAway.nobody_at(self._urls, ", ".join(dict.fromkeys(whys)))
 
     def _exchange(self, base: str, call: Call) -> requests.Response:
-        headers = {"User-Agent": AGENT, **call.headers}
-        if self._lsn:
-            headers["X-Min-LSN"] = str(self._lsn)
-        body = call.body
-        if call.json is not None:
-            body, headers = orjson.dumps(call.json), {**headers, "Content-Type": "application/json"}
-        with _opened(body) as data:
-            response = self._session().request(
-                call.method,
-                base + call.path,
-                params=dict(call.params),
-                data=data,
-                headers=headers,
-                timeout=(self._timeouts.connect, self._timeouts.silent),
-                stream=call.stream,
-                allow_redirects=False,
-            )
+        credential = self._access.credential
+        shown = self._access.shown_to(base)
+        response = self._once(base, call, shown)
+        if response.status_code == 401 and credential.renewed(shown):
+            response.close()
+            response = self._once(base, call, self._access.shown_to(base))
         status = response.status_code
         if status in _SUCCESS or status in call.accept:
             self._note(lsn_of(response.headers))
@@ -120,7 +131,28 @@ class Transport:
                 raise UnexpectedAnswer(
                     f"{base} answered {status}; is another service on that port?"
                 )
-            raise from_answer(status, response.headers, response.content, base)
+            raise from_answer(status, response.headers, response.content, base, credential)
+
+    def _once(self, base: str, call: Call, shown: str | None) -> requests.Response:
+        headers = {"User-Agent": AGENT, **call.headers}
+        if self._lsn:
+            headers["X-Min-LSN"] = str(self._lsn)
+        body = call.body
+        if call.json is not None:
+            body, headers = orjson.dumps(call.json), {**headers, "Content-Type": "application/json"}
+        with _opened(body) as data:
+            return self._session().request(
+                call.method,
+                base + call.path,
+                params=dict(call.params),
+                data=data,
+                headers=headers,
+                auth=bearer(shown),
+                verify=self._access.ca_file(base),
+                timeout=(self._timeouts.connect, self._timeouts.silent),
+                stream=call.stream,
+                allow_redirects=False,
+            )
 
     def close(self) -> None:
         """Close every thread's idle connections; who calls again opens new ones."""
@@ -140,18 +172,54 @@ class Transport:
             self._lsn = max(self._lsn, lsn)
 
 
+def bearer(shown: str | None) -> Callable[[Prepared], Prepared] | None:
+    """Return what puts a token into a request, where neither URL nor `.netrc` overrides it."""
+    if shown is None:
+        return None
+
+    def show(request: Prepared) -> Prepared:
+        request.headers["Authorization"] = shown
+        return request
+
+    return show
+
+
+def failed(error: BaseException, url: str, variable: str = "CONDSTORE_URL") -> CondstoreError:
+    """Return what it means that there was no answer: nobody is there, or not who was meant."""
+    try:
+        return ServerAway.nobody_at((url,), _away(error, url), variable)
+    except NotTrusted as other:
+        return other
+
+
+def _away(error: BaseException, url: str) -> str:
+    """Say why nobody answers; raise `NotTrusted` where somebody does who cannot be believed."""
+    for cause in _causes(error):
+        if why := getattr(cause, "verify_message", None):  # ssl.SSLCertVerificationError's own
+            raise NotTrusted.at(url, str(why)) from error
+    return reason(error)
+
+
 def reason(error: BaseException) -> str:
     """Return the few words at the bottom of a connection error: `Connection refused`."""
     if isinstance(error, requests.Timeout | TimeoutError):
         return "no answer in time"
-    causes: list[object] = [error]
-    for cause in causes:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS: {str(cause.reason or cause.args[-1]).lower().replace('_', ' ')}"
         if isinstance(cause, OSError) and cause.strerror:
             number = cause.errno or 0
             return os.strerror(number) if number > 0 else cause.strerror
-        if isinstance(cause, BaseException):
-            causes += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
     return type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that lies below it, in the words of three libraries."""
+    causes: list[object] = [error]
+    for cause in causes:
+        if isinstance(cause, BaseException):
+            yield cause
+            causes += [cause.__cause__, getattr(cause, "reason", None), *cause.args]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Walking the whole ledger and looking for everything it names: `condstore verify`.
 
-Reads only, from the databuffer itself (not through the logic tier, whose view might hide damage).
-What is appended while it walks is left for the next time.
+Reads only, from the databuffer itself (not through the logic tier, whose view might hide damage),
+with the tier secret if there is one. What is appended while it walks is left for the next time.
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import orjson
 
 from condstore import interrupts
+from condstore.access import NOBODY, Access
 from condstore.chain import START, Chain, Named, Problem
-from condstore.errors import ServerAway, UnexpectedAnswer, from_answer
+from condstore.errors import NotFound, UnexpectedAnswer
+from condstore.producer.exchange import Asked, connected
 from condstore.results import parse
 from condstore.retry import HASTY
 from condstore.retry_async import persist_async
-from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
+from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import aiohttp
+
+    from condstore.producer.exchange import Exchange
 
     Tell = Callable[[str, int, int], object]
 
@@ -33,6 +38,9 @@ PAYLOADS: Final = "payloads"
 _PAGE = 5000
 _AT_ONCE = 16
 _PIECE = 1 << 20
+_AS_IT_IS: Final = {"Accept-Encoding": "identity"}
+_FOUND: Final = frozenset({200})
+_FOUND_OR_NOT: Final = frozenset({200, 404})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +63,23 @@ class Report:
     problems: tuple[Problem, ...]
 
 
-def verify(url: str, *, payloads: bool = False, tell: Tell = lambda *_: None) -> Report:
+def verify(
+    url: str,
+    *,
+    payloads: bool = False,
+    tell: Tell = lambda *_: None,
+    access: Access = NOBODY,
+) -> Report:
     """Check the ledger at the databuffer `url`, and with `payloads` every payload's bytes too.
 
-    `tell(what, done, of)` hears of the progress. Raises `ServerAway`, `UnexpectedAnswer`.
+    `tell(what, done, of)` hears of the progress. Raises `ServerAway`, `UnexpectedAnswer`, `Denied`.
     """
-    return interrupts.run(_verify(url, payloads, tell))
+    return interrupts.run(_verify(url, payloads, tell, access))
 
 
-async def _verify(url: str, hashed: bool, tell: Tell) -> Report:
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_WITHIN, sock_read=SILENT_FOR)
-    async with aiohttp.ClientSession(
-        timeout=timeout, trust_env=True, headers={"User-Agent": AGENT}, auto_decompress=False
-    ) as session:
-        walk = _Walk(url, session, tell)
+async def _verify(url: str, hashed: bool, tell: Tell, access: Access) -> Report:
+    async with connected((url,), _AT_ONCE, HASTY, Timeouts(), access, "DB_BURL") as exchange:
+        walk = _Walk(url, exchange, tell)
         head = await walk.head()
         chain, named = await walk.ledger(head)
         wrong = await walk.payloads(named, hashed=hashed)
@@ -92,8 +103,8 @@ def _ends_elsewhere(chain: Chain, head: Head) -> Iterable[Problem]:
 class _Walk:
     """The requests of one verification."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, tell: Tell) -> None:
-        self._url, self._session, self._tell = url, session, tell
+    def __init__(self, url: str, exchange: Exchange, tell: Tell) -> None:
+        self._url, self._exchange, self._tell = url, exchange, tell
 
     async def head(self) -> Head:
         body = await self._get("/ledger/head")
@@ -139,41 +150,24 @@ class _Walk:
 
     async def _look(self, one: Named, *, hashed: bool) -> str:
         """Return what is wrong with a payload, or ""."""
-        method, url = "GET" if hashed else "HEAD", f"{self._url}/blobs/sha256/{one.hex}"
-        try:
-            async with self._session.request(method, url, allow_redirects=False) as response:
-                if response.status == 404:
-                    return "is missing"
-                if response.status != 200:
-                    body = await response.read()
-                    raise from_answer(response.status, response.headers, body, self._url)
-                length = response.headers.get("Content-Length", "")
-                if one.size is not None and length != str(one.size):
-                    return f"has {length or 'no'} bytes, the ledger says {one.size}"
-                return await _hash_differs(response, one.hex) if hashed else ""
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._away(error) from error
+        method, path = "GET" if hashed else "HEAD", f"/blobs/sha256/{one.hex}"
+        asked = Asked(method, path, headers=_AS_IT_IS, accept=_FOUND_OR_NOT)
+        async with self._exchange.open(asked) as response:
+            if response.status == 404:
+                return "is missing"
+            length = response.headers.get("Content-Length", "")
+            if one.size is not None and length != str(one.size):
+                return f"has {length or 'no'} bytes, the ledger says {one.size}"
+            return await _hash_differs(response, one.hex) if hashed else ""
 
     async def _get(self, path: str) -> bytes:
-        return await persist_async(functools.partial(self._get_once, path), HASTY)
-
-    async def _get_once(self, path: str) -> bytes:
         try:
-            async with self._session.get(self._url + path, allow_redirects=False) as response:
-                body = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._away(error) from error
-        if response.status == 404:
+            return (await self._exchange.send(Asked("GET", path, accept=_FOUND))).body
+        except NotFound as error:
             raise UnexpectedAnswer(
                 f"{self._url}{path} is not there: DB_BURL must name the databuffer, "
                 "not the logic tier"
-            )
-        if response.status != 200:
-            raise from_answer(response.status, response.headers, body, self._url)
-        return body
-
-    def _away(self, error: BaseException) -> ServerAway:
-        return ServerAway.nobody_at((self._url,), reason(error), "DB_BURL")
+            ) from error
 
 
 def _head(answer: dict[str, object]) -> Head:

@@ -17,6 +17,8 @@ from condstore.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from condstore.access import Access
+
 _WITHIN = 0.7  # seconds
 _MOST = 100
 
@@ -34,17 +36,21 @@ def types(incomplete: str) -> list[str]:
 def _names(what: str, begin: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     query = urllib.parse.urlencode({"search": begin, "limit": _MOST} if begin else {"limit": _MOST})
     try:
-        base = Settings.from_environ(environ).urls[0]
-        rows = _asked(f"{base}/api/v1/{what}?{query}")[what.replace("-", "_")]
-        names = [str(row["name"]) for row in rows]
+        known = Settings.from_environ(environ)
+        rows = _asked(f"{known.urls[0]}/api/v1/{what}?{query}", known.access)
+        names = [str(row["name"]) for row in rows[what.replace("-", "_")]]
     except (OSError, UsageError, ValueError, LookupError, TypeError):
         return []
     return [name for name in names if name.startswith(begin)]
 
 
-def _asked(url: str) -> dict[str, list[dict[str, object]]]:
+def _asked(url: str, access: Access) -> dict[str, list[dict[str, object]]]:
     import urllib.request  # noqa: PLC0415 - no other command needs it
 
-    with urllib.request.urlopen(url, timeout=_WITHIN) as answer:  # noqa: S310 - http(s): parse_urls
+    request = urllib.request.Request(url)  # noqa: S310 - http(s): parse_urls
+    if shown := access.credential.header():
+        request.add_unredirected_header("Authorization", shown)  # to this host, and to no other
+    context = access.context() if url.startswith("https:") else None
+    with urllib.request.urlopen(request, timeout=_WITHIN, context=context) as answer:  # noqa: S310
         found: dict[str, list[dict[str, object]]] = json.load(answer)
         return found

@@ -119,6 +119,7 @@ def verify(
     Every entry must follow the one before it by number and by hash, and carry its own checksum;
     every payload must be there in its size, with --payloads byte for byte. A bundle must have the
     content that its fingerprint says. Exit status 1 and one line a problem otherwise. Reads only.
+    A databuffer with a BUFFER_TOKEN wants it here too (BUFFER_TOKEN, BUFFER_TOKEN_FILE).
     """
     to = terminal()
     if bundle is None:
@@ -134,9 +135,10 @@ def _verify_store(to: Terminal, url: str | None, *, payloads: bool, as_json: boo
     from condstore.config import parse_urls
     from condstore.verify import verify as check
 
-    base = parse_urls(url, "--url")[0] if url else settings().buffer_url
+    known = settings()
+    base = parse_urls(url, "--url")[0] if url else known.buffer_url
     with to.stages("checking") as tell:
-        report = check(base, payloads=payloads, tell=tell)
+        report = check(base, payloads=payloads, tell=tell, access=known.buffer_access)
     answer(to, report, show.verified(report, to), as_json=as_json)
     raise typer.Exit(1 if report.problems else 0)
 

@@ -48,6 +48,8 @@ Environment:
   DTCID     the detector: H1, L1, V1 ...
   INF, SUP  from and to when, seconds added to the event's time; INF < SUP
   SRV       URL of /streamdata (default http://localhost:5000/streamdata)
+  CONDSTORE_TOKEN, CONDSTORE_TOKEN_FILE
+            who asks, where the service wants to know
 
 Exit status:  0 all is stored, 1 refused (frozen too), 2 used wrongly,
               3 no server answers, 130 interrupted"""

@@ -1,6 +1,7 @@
 """What the environment says to the GW producer; nothing else in this package reads it.
 
-The names are the twin's. INF and SUP are added to the event's time, so INF is usually negative.
+The names are the twin's, and CONDSTORE_TOKEN, for which its service did not ask. INF and SUP are
+added to the event's time, so INF is usually negative.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
+from condstore.access import NOBODY, Access
 from condstore.config import Settings, parse_urls
 from condstore.errors import UsageError
 
@@ -36,6 +38,7 @@ class Config:
     window: Window | None
     url: str
     stream_tag: str
+    access: Access = NOBODY
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
@@ -53,6 +56,7 @@ class Config:
             window=_window(environ),
             url=parse_urls(url, "SRV")[0],
             stream_tag=settings.stream_tag,
+            access=settings.access,
         )
 
     @property

@@ -22,7 +22,7 @@ from condstore.errors import (
 )
 from condstore.gw import opendata, recording
 from condstore.gw.position import Data, Position, load, save
-from condstore.gw.sending import AT_ONCE, Sender
+from condstore.gw.sending import AT_ONCE, sending
 from condstore.segments import plain
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from condstore.gw.config import Config
     from condstore.gw.opendata import Event
     from condstore.gw.recording import Block, Recording
+    from condstore.gw.sending import Sender
 
 FOLDER: Final = "open-data"
 MOST_BATCHES: Final = 1 << 62
@@ -115,7 +116,7 @@ def stream(
 async def _stream(
     config: Config, job: Job, found: Recording, at: Position, tell: Callable[[Position], object]
 ) -> Position:
-    async with Sender(config.url, at.period) as sender:
+    async with sending(config.url, at.period, config.access) as sender:
         for _ in range(job.batches):
             at = _grown(at, found, job)
             batch = tuple(islice(found.blocks(at.read, at.bound), AT_ONCE))

@@ -7,98 +7,73 @@ lost is sent again without harm. A service that knows neither, as the twin's ori
 from __future__ import annotations
 
 import asyncio
-import functools
-from typing import TYPE_CHECKING, Final, Self
+import contextlib
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
-import aiohttp
 import orjson
 
-from condstore.errors import CondstoreError, Frozen, ServerAway, UnexpectedAnswer, from_answer
+from condstore.errors import CondstoreError, Frozen, UnexpectedAnswer
+from condstore.producer.exchange import Asked, connected
 from condstore.retry import PATIENT, Policy
-from condstore.retry_async import persist_async
-from condstore.transport import AGENT, CONNECT_WITHIN, SILENT_FOR, reason
+from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import TracebackType
+    from collections.abc import AsyncIterator, Sequence
 
+    from condstore.access import Access
+    from condstore.producer.exchange import Answer, Exchange
     from condstore.segments import Segment
 
 AT_ONCE: Final = 3
+_ANSWERED: Final = frozenset(range(200, 400))
+
+
+@contextlib.asynccontextmanager
+async def sending(
+    url: str, period: str, access: Access, policy: Policy = PATIENT
+) -> AsyncIterator[Sender]:
+    """Give what posts to one URL."""
+    async with connected((url,), AT_ONCE, policy, Timeouts(), access, "SRV") as exchange:
+        yield Sender(exchange, url, period)
 
 
 class Sender:
-    """Post to one URL, inside `async with`."""
+    """Post to one URL the segments of one filling of the buffer."""
 
-    def __init__(self, url: str, period: str, policy: Policy = PATIENT) -> None:
-        self._url, self._period, self._policy = url, period, policy
-
-    async def __aenter__(self) -> Self:
-        """Open the session."""
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_WITHIN, sock_read=SILENT_FOR
-        )
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=AT_ONCE),
-            timeout=timeout,
-            trust_env=True,
-            headers={"User-Agent": AGENT},
-        )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the session."""
-        await self._session.close()
+    def __init__(self, exchange: Exchange, url: str, period: str) -> None:
+        self._exchange, self._url, self._period = exchange, url, period
 
     async def send(self, segments: Sequence[Segment]) -> list[CondstoreError | None]:
         """Send all and return, for each, None if it is stored or the error that says why not."""
         return list(await asyncio.gather(*map(self._insist, segments)))
 
     async def _insist(self, segment: Segment) -> CondstoreError | None:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": segment.key(self._period)}
+        query = f"{'&' if '?' in self._url else '?'}type={quote(segment.payload_type, safe=':')}"
+        asked = Asked("POST", query, segment.body, headers, _ANSWERED)
         try:
-            await persist_async(functools.partial(self._post, segment), self._policy)
+            _check(await self._exchange.send(asked))
         except CondstoreError as error:
             return error
         return None
 
-    async def _post(self, segment: Segment) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": segment.key(self._period)}
-        try:
-            async with self._session.post(
-                self._url,
-                params={"type": segment.payload_type},
-                data=segment.body,
-                headers=headers,
-                allow_redirects=False,
-            ) as response:
-                body = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ServerAway.nobody_at((self._url,), reason(error), "SRV") from error
-        if response.status >= 400:
-            raise from_answer(response.status, response.headers, body, self._url)
-        _check(response.status, body, self._url)
 
-
-def _check(status: int, body: bytes, url: str) -> None:
+def _check(answer: Answer) -> None:
     """Take CREATED; raise `Frozen`, or `UnexpectedAnswer` for what says neither.
 
     Who gives the URL of contract B's `/stream` gets its 201.
     """
     try:
-        answer = orjson.loads(body)
-        said = answer.get("resp") or answer.get("code")
+        told = orjson.loads(answer.body)
+        said = told.get("resp") or told.get("code")
     except (orjson.JSONDecodeError, AttributeError):
         said = None
-    if (status, said) in {(200, "CREATED"), (201, "RES_CREATE")}:
+    if (answer.status, said) in {(200, "CREATED"), (201, "RES_CREATE")}:
         return
     if said == "FROZEN":
-        raise Frozen("Datastore frozen.", status=status, code="FROZEN", url=url)
+        raise Frozen("Datastore frozen.", status=answer.status, code="FROZEN", url=answer.url)
     raise UnexpectedAnswer(
-        f"{url} answered {status} and said neither CREATED nor FROZEN: SRV must be the URL of "
-        "/streamdata"
+        f"{answer.url} answered {answer.status} and said neither CREATED nor FROZEN: SRV must be "
+        "the URL of /streamdata"
     )

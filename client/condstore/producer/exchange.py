@@ -1,8 +1,9 @@
 """The asynchronous requests of a producer: one session, whichever replica answers, patience.
 
-The replica that answered last is asked first. Proxies and `.netrc` are read as `requests` reads
-them for the `Client`, once a session: aiohttp's own `trust_env` does it for every request, in
-threads, which costs more than a segment.
+The replica that answered last is asked first. Proxies, and `.netrc` where there is no token, are
+read as `requests` reads them for the `Client`, once a session: aiohttp's own `trust_env` does it
+for every request, in threads, which costs more than a segment. No redirect is followed, so a token
+goes to no other host.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
 from yarl import URL
 
 from condstore.calls import lsn_of
-from condstore.errors import CondstoreError, ServerAway, UnexpectedAnswer, from_answer
+from condstore.errors import CondstoreError, ServerAway, TooOften, UnexpectedAnswer, from_answer
 from condstore.results import parse
 from condstore.retry_async import persist_async
-from condstore.transport import AGENT, reason
+from condstore.transport import AGENT, failed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from typing import TypeVar
 
+    from condstore.access import Access
     from condstore.results import Json
     from condstore.retry import Policy
     from condstore.transport import Timeouts
@@ -87,7 +90,9 @@ class Exchange:
     in_flight: int
     _session: aiohttp.ClientSession
     _policy: Policy
+    _access: Access
     _bases: list[_Base]
+    _variable: str
     lsn: int = 0
 
     async def send(self, asked: Asked) -> Answer:
@@ -103,13 +108,16 @@ class Exchange:
         """Ask each replica once, the one that answered last first."""
         bases = tuple(self._bases)
         for base in bases[:-1]:
-            with contextlib.suppress(ServerAway):
+            try:
                 return await self._ask(base, asked)
-            self._put_last(base)
+            except TooOften:
+                raise
+            except ServerAway:
+                self._put_last(base)
         try:
             return await self._ask(bases[-1], asked)
         except ServerAway as away:
-            if len(bases) == 1:
+            if len(bases) == 1 or isinstance(away, TooOften):
                 raise
             words = f"no replica takes it ({len(bases)} were asked), the last one: {away}"
             raise ServerAway(words, retry_after=away.retry_after) from away
@@ -120,37 +128,79 @@ class Exchange:
             self._bases.append(self._bases.pop(0))
 
     async def _ask(self, base: _Base, asked: Asked) -> Answer:
-        body = asked.body
+        async with self._answered(base, asked) as response:
+            content = await response.read()
+        if response.status not in asked.accept:
+            raise self._failure(response, content, base.url)
+        lsn = lsn_of(response.headers)
+        self.lsn = max(self.lsn, lsn)
+        return Answer(response.status, lsn, content, base.url)
+
+    @contextlib.asynccontextmanager
+    async def open(self, asked: Asked) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Give the answer as it comes, asked for once; raise what another status means."""
+        base = self._bases[0]
+        async with self._answered(base, asked) as response:
+            if response.status not in asked.accept:
+                raise self._failure(response, await response.read(), base.url)
+            yield response
+
+    @contextlib.asynccontextmanager
+    async def _answered(self, base: _Base, asked: Asked) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Give an answer; a token that is refused is read anew, and shown if it is another."""
+        shown = self._access.shown_to(base.url)
         try:
-            async with self._session.request(
-                asked.method,
-                URL(base.url + asked.path, encoded=True),
-                data=body() if callable(body) else body,
-                headers={**asked.headers, **base.headers} if base.headers else asked.headers,
-                proxy=base.proxy,
-                allow_redirects=False,
-            ) as response:
-                content = await response.read()
+            async with self._request(base, asked, shown) as response:
+                if response.status != 401 or not self._access.credential.renewed(shown):
+                    yield response
+                    return
+            async with self._request(base, asked, self._access.shown_to(base.url)) as response:
+                yield response
         except aiohttp.InvalidURL as error:
             raise UnexpectedAnswer(f"{base.url}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(ours := error.__cause__, CondstoreError):
                 raise ours from None  # the body could not be read: no fault of the server
-            raise ServerAway.nobody_at((base.url,), reason(error)) from error
-        if response.status not in asked.accept:
-            raise _failure(response, content, base.url)
-        lsn = lsn_of(response.headers)
-        self.lsn = max(self.lsn, lsn)
-        return Answer(response.status, lsn, content, base.url)
+            raise failed(error, base.url, self._variable) from error
+
+    def _request(
+        self, base: _Base, asked: Asked, shown: str | None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        body = asked.body
+        named = {"Authorization": shown} if shown else base.headers
+        return self._session.request(
+            asked.method,
+            URL(base.url + asked.path, encoded=True),
+            data=body() if callable(body) else body,
+            headers={**asked.headers, **named} if named else asked.headers,
+            proxy=base.proxy,
+            allow_redirects=False,
+        )
+
+    def _failure(
+        self, response: aiohttp.ClientResponse, content: bytes, url: str
+    ) -> CondstoreError:
+        if response.status < 400:  # a redirect to a login page is no success either
+            return UnexpectedAnswer(f"{url} answered {response.status}; is another service there?")
+        credential = self._access.credential
+        return from_answer(response.status, response.headers, content, url, credential)
 
 
 @contextlib.asynccontextmanager
 async def connected(
-    urls: tuple[str, ...], in_flight: int, policy: Policy, timeouts: Timeouts
+    urls: tuple[str, ...],
+    in_flight: int,
+    policy: Policy,
+    timeouts: Timeouts,
+    access: Access,
+    variable: str = "CONDSTORE_URL",
 ) -> AsyncIterator[Exchange]:
-    """Give the means to make at most `in_flight` requests at a time; no connection outlives it."""
+    """Give the means to make at most `in_flight` requests at a time; no connection outlives it.
+
+    `variable` is what says where the servers are.
+    """
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=in_flight),
+        connector=aiohttp.TCPConnector(limit=in_flight, ssl=access.context() or True),
         timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=timeouts.connect, sock_read=timeouts.silent
         ),
@@ -158,18 +208,15 @@ async def connected(
         headers={"User-Agent": AGENT},
     )
     async with session:
-        yield Exchange(in_flight, session, policy, [_base(url) for url in urls])
+        bases = [_base(url, access) for url in urls]
+        yield Exchange(in_flight, session, policy, access, bases, variable)
 
 
-def _failure(response: aiohttp.ClientResponse, content: bytes, url: str) -> CondstoreError:
-    if response.status < 400:  # a redirect to a login page is no success either
-        return UnexpectedAnswer(f"{url} answered {response.status}; is another service there?")
-    return from_answer(response.status, response.headers, content, url)
-
-
-def _base(url: str) -> _Base:
+def _base(url: str, access: Access) -> _Base:
     """Return a base URL with what the environment says about the way to it."""
     proxy = select_proxy(url, get_environ_proxies(url))
+    if access.credential.told:  # it is what says who asks: nothing else can beside it
+        return _Base(str(URL(url).with_user(None)).rstrip("/"), proxy, _NOTHING)
     known = get_netrc_auth(url)
     if known is None or URL(url).user is not None:
         return _Base(url, proxy, _NOTHING)

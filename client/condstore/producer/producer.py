@@ -11,7 +11,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from condstore.config import Settings, urls_of
+from condstore.config import Settings, access_of, urls_of
 from condstore.errors import CondstoreError, UsageError
 from condstore.producer.exchange import connected
 from condstore.producer.files import PayloadFile
@@ -41,8 +41,9 @@ class Producer:
     """Produce for the logic tier at `urls`, replicas of one; None: CONDSTORE_URL says where.
 
     `tell` hears of each segment or file that was acknowledged, `tell_bytes` of payload bytes on
-    their way, `user` is who acts, for the history. `period` names a filling of the buffer, in which
-    a segment is stored once; None: the present one, which each stream asks for.
+    their way. `user` is who acts, for the history; `token` says so to servers that want to know
+    (None: CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE does). `period` names a filling of the buffer, in
+    which a segment is stored once; None: the present one, which each stream asks for.
     """
 
     def __init__(  # noqa: PLR0913 - each by name, each with a default
@@ -54,6 +55,7 @@ class Producer:
         policy: Policy = PATIENT,
         timeouts: Timeouts | None = None,
         user: str | None = None,
+        token: str | None = None,
         tell: Callable[[Any], object] = bool,
         tell_bytes: Callable[[int], object] = bool,
     ) -> None:
@@ -65,6 +67,7 @@ class Producer:
         self._policy = policy
         self._timeouts = timeouts or Timeouts()
         self._user = user
+        self._access = access_of(os.environ, token)
         self._tell = tell
         self._tell_bytes = tell_bytes
         self._tally: Streamed | PutDown = Streamed(tell)
@@ -136,7 +139,7 @@ class Producer:
         return await self.put(tag, [PayloadFile(source, payload_type, start, end)])
 
     def _connected(self) -> AbstractAsyncContextManager[Exchange]:
-        return connected(self._urls, self._in_flight, self._policy, self._timeouts)
+        return connected(self._urls, self._in_flight, self._policy, self._timeouts, self._access)
 
     async def _filling(self, exchange: Exchange) -> str:
         return await find_filling(exchange, Settings.from_environ(os.environ).stream_tag)
