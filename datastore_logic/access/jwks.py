@@ -14,9 +14,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.access.key_source import WITHIN, Unreadable
+from datastore_logic.access.key_source import WITHIN, KeyFile, Unreadable, key_source
 from datastore_logic.access.signing_keys import BadKeySet, SigningKey, key_set, the_one
-from datastore_logic.errors import KeysAway, Unauthenticated
+from datastore_logic.errors import BadConfiguration, KeysAway, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,20 @@ MOST_WAITING: Final = 4
 """Requests that wait for keys; a slow issuer must not hold all threads of this tier."""
 
 log = logging.getLogger(__name__)
+
+
+def refuse_unusable(where: str) -> None:
+    """Refuse what can never become keys. A URL is not asked: its server may come up later.
+
+    Raises:
+        BadConfiguration: it is no URL that may be asked, and no file with keys.
+    """
+    source = key_source(where)
+    if isinstance(source, KeyFile):
+        try:
+            key_set(source.read())
+        except (Unreadable, BadKeySet) as reason:
+            raise BadConfiguration(f"JWT_JWKS={where}: {reason}") from reason
 
 
 class KeySet:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from datastore_logic import environ as env
+from datastore_logic.access.jwks import refuse_unusable
 from datastore_logic.access.roles import BadPattern, Role, TagPattern
 from datastore_logic.access.secret import Secret
 from datastore_logic.errors import BadConfiguration
@@ -67,7 +67,8 @@ class JwtSettings:
                 "JWT_JWKS needs JWT_ISSUER and JWT_AUDIENCE: without them a token that the issuer"
                 " made for another service would be good here"
             )
-        _refuse_open_jwks(found.jwks)
+        if found.jwks:
+            refuse_unusable(found.jwks)
         return found
 
 
@@ -132,11 +133,3 @@ def _pattern(environ: Mapping[str, str], name: str) -> TagPattern | None:
         return TagPattern.parse(text, name) if text else None
     except BadPattern as reason:
         raise BadConfiguration(str(reason)) from reason
-
-
-def _refuse_open_jwks(jwks: str) -> None:
-    """Refuse keys that anybody on the way could replace."""
-    parts = urlsplit(jwks)
-    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if parts.scheme == "http" and not local:
-        raise BadConfiguration(f"JWT_JWKS={jwks} is fetched in the open: use https://")

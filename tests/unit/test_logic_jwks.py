@@ -11,7 +11,7 @@ import pytest
 from issuer import Clock, ec_key, key_server, key_set, public, rsa_key
 from servers import eventually, free_port
 
-from datastore_logic.access.jwks import ASKED_AGAIN, KEPT, MOST_WAITING, KeySet
+from datastore_logic.access.jwks import ASKED_AGAIN, KEPT, MOST_WAITING, KeySet, refuse_unusable
 from datastore_logic.access.key_source import MOST_BYTES, KeyFile, KeyUrl, Unreadable, key_source
 from datastore_logic.errors import BadConfiguration, KeysAway, Unauthenticated
 
@@ -279,6 +279,18 @@ def test_https_and_this_machine_are_sources(url):
     """A file is whatever is no URL."""
     assert key_source(url) == KeyUrl(url)
     assert isinstance(key_source("/etc/condstore/jwks.json"), KeyFile)
+
+
+def test_a_file_without_keys_is_refused_at_the_start(tmp_path):
+    """A server that is away is not: it may come up later."""
+    bad = tmp_path / "bad.json"
+    bad.write_text("{}")
+    for where in (str(bad), str(tmp_path / "none"), str(tmp_path), "http://issuer.example"):
+        with pytest.raises(BadConfiguration, match=f"JWT_JWKS={where}"):
+            refuse_unusable(where)
+    bad.write_bytes(key_set(FIRST))
+    refuse_unusable(str(bad))
+    refuse_unusable(f"https://127.0.0.1:{free_port()}/keys")
 
 
 @pytest.fixture(scope="module")
