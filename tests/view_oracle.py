@@ -21,6 +21,8 @@ from datastore_logic.domain.events import (
     TagCloned,
     TagCreated,
     TagDeleted,
+    TagFreezeProposed,
+    TagFreezeWithdrawn,
     TagFrozen,
     TimelinesChanged,
     TokenMade,
@@ -41,11 +43,15 @@ Held = dict[str, tuple[Row, ...]]
 
 @dataclass
 class Tag:
-    """A tag: its state, its fingerprint while it is frozen, and the id of its list of each type."""
+    """A tag: its state, its fingerprint while it is frozen, and the id of its list of each type.
+
+    `proposal` is the LSN at which its freezing was proposed, and the fingerprint, while it is open.
+    """
 
     state: TagState = TagState.UNLOCKED
     fingerprint: str | None = None
     lists: dict[str, int] = field(default_factory=dict)
+    proposal: tuple[int, str] | None = None
 
 
 class Oracle:
@@ -57,6 +63,7 @@ class Oracle:
         self.lists: dict[int, tuple[str, tuple[Row, ...]]] = {}
         self.made = 0
         self.past: list[dict[str, tuple[TagState, Held]]] = [{}]
+        self.proposed: list[dict[str, tuple[int, str]]] = [{}]
         self.frozen: dict[TagRef, Held] = {}
         self.tokens: dict[str, bool] = {}
 
@@ -81,6 +88,10 @@ class Oracle:
 
     def _open_tag(self) -> str | None:
         names = [name for name, tag in self.tags.items() if tag.state is TagState.UNLOCKED]
+        return self.rng.choice(names) if names else None
+
+    def _thawed_tag(self) -> str | None:
+        names = [name for name, tag in self.tags.items() if tag.state is not TagState.FROZEN]
         return self.rng.choice(names) if names else None
 
     def _free_name(self) -> str | None:
@@ -155,8 +166,32 @@ class Oracle:
         ]
         return [*now, *then, *self.frozen.items()]
 
+    def _propose(self) -> TagFreezeProposed | None:
+        """Propose a freeze, also where one is proposed already."""
+        if (name := self._thawed_tag()) is None:
+            return None
+        mark = self.fingerprint(name)
+        self.tags[name].proposal = (len(self.past), mark)
+        return TagFreezeProposed(TagName(name), mark, made_by=self.rng.choice([None, "root"]))
+
+    def _withdraw(self) -> TagFreezeWithdrawn | None:
+        names = [name for name, tag in self.tags.items() if tag.proposal]
+        if not names:
+            return None
+        name = self.rng.choice(names)
+        self.tags[name].proposal = None
+        return TagFreezeWithdrawn(TagName(name), "a reason")
+
+    def _lock_or_unlock(self) -> TagChanged | None:
+        if (name := self._thawed_tag()) is None:
+            return None
+        tag = self.tags[name]
+        is_open = tag.state is TagState.UNLOCKED
+        tag.state = TagState.LOCKED if is_open else TagState.UNLOCKED
+        return TagChanged(TagName(name), tag.state)
+
     def _freeze(self) -> TagFrozen | None:
-        if (name := self._open_tag()) is None:
+        if (name := self._thawed_tag()) is None:
             return None
         mark = self.fingerprint(name)
         self.tags[name].state, self.tags[name].fingerprint = TagState.FROZEN, mark
@@ -213,9 +248,10 @@ class Oracle:
         return ListDetached(self.tags[name].lists.pop(kind))
 
     def _attach(self) -> ListAttached | None:
-        """Attach any list that no frozen tag has, in the place of the one of its type."""
+        """Attach any list that no closed tag has, in the place of the one of its type."""
         name = self._open_tag()
-        fixed = {at for tag in self.tags.values() for at in tag.lists.values() if tag.fingerprint}
+        closed = [tag for tag in self.tags.values() if tag.state is not TagState.UNLOCKED]
+        fixed = {at for tag in closed for at in tag.lists.values()}
         lists = [at for at in self.lists if at not in fixed]
         if name is None or not lists:
             return None

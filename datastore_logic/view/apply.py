@@ -22,6 +22,8 @@ _APPLY: Final[Mapping[type[events.Event], Callable[[Step, Any], None]]] = {
     events.TagCreated: apply_tags.created,
     events.TagCloned: apply_tags.cloned,
     events.TagChanged: apply_tags.changed,
+    events.TagFreezeProposed: apply_tags.freeze_proposed,
+    events.TagFreezeWithdrawn: apply_tags.freeze_withdrawn,
     events.TagFrozen: apply_tags.frozen,
     events.TagDeleted: apply_tags.deleted,
     events.TypeCreated: apply_lists.type_created,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         TagCloned,
         TagCreated,
         TagDeleted,
+        TagFreezeProposed,
+        TagFreezeWithdrawn,
         TagFrozen,
     )
     from datastore_logic.view.contents import Content, ContentList
@@ -58,11 +60,31 @@ def changed(step: Step, event: TagChanged) -> None:
     tag_rows.note(step, tag_id, _said(state=event.state, reason=event.reason))
 
 
+def freeze_proposed(step: Step, event: TagFreezeProposed) -> None:
+    """Note who wants a tag frozen."""
+    tag_id = tag_rows.known_tag(step, event.tag)
+    tag_rows.propose_freeze(step, tag_id, event.fingerprint, event.reason, event.made_by)
+    tag_rows.note(step, tag_id, _said(fingerprint=event.fingerprint, reason=event.reason))
+
+
+def freeze_withdrawn(step: Step, event: TagFreezeWithdrawn) -> None:
+    """Note that a tag is not to be frozen after all."""
+    tag_id = tag_rows.known_tag(step, event.tag)
+    tag_rows.withdraw_freeze(step, tag_id)
+    tag_rows.note(step, tag_id, _said(reason=event.reason))
+
+
 def frozen(step: Step, event: TagFrozen) -> None:
     """Freeze a tag."""
     tag_id = tag_rows.known_tag(step, event.tag)
     tag_rows.freeze_tag(step, tag_id, event.fingerprint)
-    tag_rows.note(step, tag_id, _said(fingerprint=event.fingerprint, reason=event.reason))
+    about = _said(
+        fingerprint=event.fingerprint,
+        reason=event.reason,
+        proposed_by=event.proposed_by,
+        approved_by=event.approved_by,
+    )
+    tag_rows.note(step, tag_id, about)
 
 
 def deleted(step: Step, event: TagDeleted) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.view.prepared import Prepared
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 NO_HASH: Final = "0" * 64
 

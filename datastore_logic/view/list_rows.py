@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain.errors import BadEvent
 from datastore_logic.view import timelines
-from datastore_logic.view.tag_rows import touch_tag
+from datastore_logic.view.tag_rows import change_content
 
 if TYPE_CHECKING:
     from datastore_logic.view.entries import Step
@@ -99,7 +99,7 @@ def make_list(
     list_id = int(made.lastrowid or 0)
     if tag_id is not None:
         _begin_attachment(step, tag_id, kind, list_id, timeline_id)
-        touch_tag(step, tag_id, lists=1, iovs=iovs)
+        change_content(step, tag_id, lists=1, iovs=iovs)
     return list_id
 
 
@@ -107,7 +107,7 @@ def attach(step: Step, held: HeldList, tag_id: int) -> None:
     """Put a list that is in no tag into one that has none of its type."""
     step.view.execute("UPDATE payload_list SET tag_id = ? WHERE id = ?", (tag_id, held.id))
     _begin_attachment(step, tag_id, held.type_id, held.id, held.timeline_id)
-    touch_tag(step, tag_id, lists=1, iovs=held.iov_count)
+    change_content(step, tag_id, lists=1, iovs=held.iov_count)
 
 
 def detach(step: Step, held: HeldList) -> None:
@@ -116,7 +116,7 @@ def detach(step: Step, held: HeldList) -> None:
         return
     step.view.execute("UPDATE payload_list SET tag_id = NULL WHERE id = ?", (held.id,))
     _end_attachment(step, held.tag_id, held.type_id)
-    touch_tag(step, held.tag_id, lists=-1, iovs=-held.iov_count)
+    change_content(step, held.tag_id, lists=-1, iovs=-held.iov_count)
 
 
 def writable(step: Step, held: HeldList) -> HeldList:
@@ -145,7 +145,7 @@ def count(step: Step, held: HeldList, grown: int) -> None:
         "UPDATE payload_list SET iov_count = iov_count + ? WHERE id = ?", (grown, held.id)
     )
     if held.tag_id is not None:
-        touch_tag(step, held.tag_id, iovs=grown)
+        change_content(step, held.tag_id, iovs=grown)
 
 
 def _point_to(step: Step, held: HeldList, timeline_id: int) -> None:

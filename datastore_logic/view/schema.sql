@@ -106,6 +106,22 @@ CREATE TABLE tag_history (
     PRIMARY KEY (tag_id, lsn)
 ) WITHOUT ROWID;
 
+-- Where two must want a freeze: who proposed it (`made_by`: who made their token), of what content.
+-- It is open from entry `lsn` on until before `until_lsn` (NULL: it still is).
+CREATE TABLE freeze_proposal (
+    tag_id INTEGER NOT NULL,
+    lsn INTEGER NOT NULL,
+    time TEXT NOT NULL,
+    proposed_by TEXT NOT NULL,
+    made_by TEXT,
+    fingerprint TEXT NOT NULL,
+    reason TEXT,
+    until_lsn INTEGER,
+    PRIMARY KEY (tag_id, lsn)
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX freeze_proposal_open ON freeze_proposal (tag_id) WHERE until_lsn IS NULL;
+
 -- A type that was deleted stays, named by what was attached or frozen before.
 CREATE TABLE payload_type (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -50,8 +50,13 @@ def make_tag(step: Step, name: str, description: str = "", author: str | None = 
     return tag_id
 
 
-def touch_tag(step: Step, tag_id: int, *, lists: int = 0, iovs: int = 0) -> None:
-    """Note that the entry touched the tag, which has gained so many lists and IOVs."""
+def change_content(step: Step, tag_id: int, *, lists: int = 0, iovs: int = 0) -> None:
+    """Note that the tag holds something else now, and has gained so many lists and IOVs."""
+    _end_proposal(step, tag_id)
+    _touch(step, tag_id, lists=lists, iovs=iovs)
+
+
+def _touch(step: Step, tag_id: int, *, lists: int = 0, iovs: int = 0) -> None:
     step.view.execute(
         "UPDATE global_tag SET list_count = list_count + ?, iov_count = iov_count + ?,"
         " updated = ?, lsn = ? WHERE id = ?",
@@ -65,12 +70,13 @@ def set_state(step: Step, tag_id: int, state: TagState, fingerprint: str | None 
         "UPDATE global_tag SET state = ?, fingerprint = ? WHERE id = ?",
         (state, fingerprint, tag_id),
     )
-    touch_tag(step, tag_id)
+    _touch(step, tag_id)
     _begin_version(step, tag_id)
 
 
 def freeze_tag(step: Step, tag_id: int, fingerprint: str) -> None:
     """Freeze the tag and pin what it holds under its fingerprint."""
+    _end_proposal(step, tag_id)
     set_state(step, tag_id, TagState.FROZEN, fingerprint)
     _pin(step, tag_id, fingerprint)
 
@@ -78,13 +84,15 @@ def freeze_tag(step: Step, tag_id: int, fingerprint: str) -> None:
 def rename_tag(step: Step, tag_id: int, name: str) -> None:
     """Give the tag another name."""
     step.view.execute("UPDATE global_tag SET name = ? WHERE id = ?", (name, tag_id))
-    touch_tag(step, tag_id)
+    _end_proposal(step, tag_id)
+    _touch(step, tag_id)
     _begin_version(step, tag_id)
 
 
 def remove_tag(step: Step, tag_id: int) -> None:
     """Remove the tag and its lists; what they held stays for who asks what was."""
     view = step.view
+    _end_proposal(step, tag_id)
     for table in ("tag_version", "attachment"):
         view.execute(
             f"UPDATE {table} SET until_lsn = ? WHERE tag_id = ? AND until_lsn IS NULL",  # noqa: S608 - one of two
@@ -92,6 +100,32 @@ def remove_tag(step: Step, tag_id: int) -> None:
         )
     view.execute("DELETE FROM payload_list WHERE tag_id = ?", (tag_id,))
     view.execute("DELETE FROM global_tag WHERE id = ?", (tag_id,))
+
+
+def propose_freeze(
+    step: Step, tag_id: int, fingerprint: str, reason: str | None, made_by: str | None
+) -> None:
+    """Note that the entry's actor wants the tag frozen, in the place of an earlier proposal."""
+    _end_proposal(step, tag_id)
+    step.view.execute(
+        "INSERT INTO freeze_proposal VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+        (tag_id, step.lsn, step.time, step.actor, made_by, fingerprint, reason),
+    )
+    _touch(step, tag_id)
+
+
+def withdraw_freeze(step: Step, tag_id: int) -> None:
+    """Note that nobody wants the tag frozen any more."""
+    _end_proposal(step, tag_id)
+    _touch(step, tag_id)
+
+
+def _end_proposal(step: Step, tag_id: int) -> None:
+    """Note that a proposal to freeze the tag, if one was open, no longer is."""
+    step.view.execute(
+        "UPDATE freeze_proposal SET until_lsn = ? WHERE tag_id = ? AND until_lsn IS NULL",
+        (step.lsn, tag_id),
+    )
 
 
 def note(step: Step, tag_id: int, about: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Whatever is done to tags, the view answers for now, for every fingerprint and for every LSN."""
 
+from contextlib import suppress
 from random import Random
 
 import pytest
@@ -13,6 +14,7 @@ from datastore_logic.view.contents import find_content
 from datastore_logic.view.fingerprints import tag_fingerprint
 from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.lists import lists_of
+from datastore_logic.view.proposals import open_proposals, proposal, proposal_of
 from datastore_logic.view.tags import find_tag
 from datastore_logic.view.tokens import tokens
 
@@ -87,6 +89,33 @@ def test_tokens_are_those_that_were_made_and_not_revoked(lived):
     with view.read() as snapshot:
         found = tokens(snapshot, after=0, limit=STEPS)
         assert {row.id: row.in_force(0) for row in found} == oracle.tokens
+
+
+def test_a_proposal_is_open_until_its_content_is_other(lived):
+    """For every LSN: who had proposed what then; locking ends nothing, whatever changes does."""
+    oracle, view = lived
+    with view.read() as snapshot:
+        for lsn, state in enumerate(oracle.proposed):
+            for name, tag_id in standing(snapshot, lsn).items():
+                found = proposal(snapshot, tag_id, lsn)
+                assert (found and (found.lsn, found.fingerprint)) == state.get(name)
+        now = {name: proposal(snapshot, find_tag(snapshot, name).id) for name in oracle.tags}
+        assert {name: (row.lsn, row.fingerprint) for name, row in now.items() if row} == state
+        assert open_proposals(snapshot, 10) == sorted(
+            ((name, row) for name, row in now.items() if row), key=lambda one: -one[1].lsn
+        )
+        assert all(
+            proposal_of(snapshot, find_tag(snapshot, n).id, r.lsn) == r for n, r in now.items() if r
+        )
+
+
+def standing(snapshot, lsn):
+    """Return the id of each tag there was at an LSN."""
+    found = {}
+    for name in NAMES:
+        with suppress(NotFound):
+            found[name] = find_content(snapshot, TagRef(TagName(name), lsn=lsn)).tag.id
+    return found
 
 
 def test_an_id_never_means_another_payload(lived):

@@ -9,10 +9,13 @@ from datastore_logic.domain.events import (
     ListAttached,
     ListCreated,
     ListDeleted,
+    ListDetached,
     TagChanged,
     TagCloned,
     TagCreated,
     TagDeleted,
+    TagFreezeProposed,
+    TagFreezeWithdrawn,
     TagFrozen,
     TimelinesChanged,
 )
@@ -23,6 +26,7 @@ from datastore_logic.errors import KeyReused, NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.fingerprints import tag_fingerprint
 from datastore_logic.view.history import history
+from datastore_logic.view.proposals import open_proposals, proposal
 from datastore_logic.view.requests import is_known, known_request
 from datastore_logic.view.tags import count_tags, find_tag, newest_tags, tag_named, tags
 
@@ -68,6 +72,73 @@ def test_a_tag_may_begin_in_any_state(view):
         assert find_tag(snapshot, "X").state is TagState.LOCKED
         assert find_tag(snapshot, "Y").fingerprint == mark
         assert find_content(snapshot, TagRef(Y, mark)).lists == ()
+
+
+def acts(view, name):
+    """Return who did what to a tag, in order."""
+    with view.read() as snapshot:
+        told = history(snapshot, find_tag(snapshot, name).id)
+    return [(act.actor, act.act, act.about) for act in reversed(told)]
+
+
+def test_who_proposed_and_who_confirmed_is_in_the_history(view):
+    """Each act under its actor; the freeze names both."""
+    mark = "f" * 64
+    view.add(TagCreated(X))
+    view.add(TagFreezeProposed(X, mark, "O4"), actor="alice")
+    view.add(TagFreezeWithdrawn(X, "wrong beam"), actor="carol")
+    view.add(TagFreezeProposed(X, mark), actor="ci")
+    view.add(TagFrozen(X, mark, None, "ci", "bob"), actor="bob")
+    assert acts(view, "X")[1:] == [
+        ("alice", "tag.freeze_proposed", {"fingerprint": mark, "reason": "O4"}),
+        ("carol", "tag.freeze_withdrawn", {"reason": "wrong beam"}),
+        ("ci", "tag.freeze_proposed", {"fingerprint": mark}),
+        ("bob", "tag.frozen", {"fingerprint": mark, "proposed_by": "ci", "approved_by": "bob"}),
+    ]
+
+
+def test_a_proposal_remembers_whose_token_it_was(view):
+    """So that who made the token is known for no second person; it touches the tag, as acts do."""
+    view.add(TagCreated(X))
+    lsn = view.add(TagFreezeProposed(X, "f" * 64, "O4", made_by="root"), actor="ci")
+    with view.read() as snapshot:
+        tag = find_tag(snapshot, "X")
+        found = proposal(snapshot, tag.id)
+    assert (tag.lsn, tag.state) == (lsn, TagState.UNLOCKED)
+    assert (found.lsn, found.proposed_by, found.made_by) == (lsn, "ci", "root")
+    assert (found.fingerprint, found.reason) == ("f" * 64, "O4")
+
+
+@pytest.mark.parametrize(
+    ("event", "is_open"),
+    [
+        (TagChanged(X, TagState.LOCKED), True),
+        (TagChanged(X, TagState.UNLOCKED), True),
+        (TagCreated(Y), True),
+        (TagCloned(X, Y), True),
+        (changed("Beam", "X", iov(3)), False),
+        (changed("Beam", "X", deleted=[1]), False),
+        (changed("Field", "X", iov(3)), False),
+        (changed("Beam", list_id=2, trimmed=[(1, 2)]), True),
+        (ListAttached(2, X), False),
+        (ListDetached(1), False),
+        (TagFreezeWithdrawn(X), False),
+        (TagFreezeProposed(X, "e" * 64), True),
+        (TagFrozen(X, "f" * 64), False),
+        (TagDeleted(X), False),
+    ],
+    ids=lambda event: getattr(event, "type", None),
+)
+def test_what_ends_a_proposal(view, event, is_open):
+    """What changes the tag's content, freezes or deletes it; neither a lock nor a clone does."""
+    view.add(TagCreated(X))
+    view.add(changed("Beam", "X", iov(1)))
+    view.add(ListCreated(PayloadTypeName("Beam")))
+    view.add(changed("Beam", None, iov(1), list_id=2))
+    view.add(TagFreezeProposed(X, "f" * 64))
+    view.add(event)
+    with view.read() as snapshot:
+        assert [tag for tag, _ in open_proposals(snapshot, 9)] == ["X"] * is_open
 
 
 def test_unfreezing_takes_the_fingerprint_from_the_tag(view):
