@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import NoReturn
 
 from flask import Flask
 
+from datastore_logic.access.identify import Identify
+from datastore_logic.access.jwt_bearer import JwtVerifier
+from datastore_logic.access.verified import Verified
 from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import Config
+from datastore_logic.errors import Unauthenticated
 from datastore_logic.services.tier import Tier
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.database import Database
@@ -16,7 +21,16 @@ from datastore_logic.view.prepared import Prepared
 from datastore_logic.view.replica import Replica
 from datastore_logic.view.slice_files import SliceFiles
 from datastore_logic.view.slicer import Slicer
-from datastore_logic.web import cdb_rest, glitchflow, health, middleware, pages, stream, v1
+from datastore_logic.web import (
+    authenticate,
+    cdb_rest,
+    glitchflow,
+    health,
+    middleware,
+    pages,
+    stream,
+    v1,
+)
 from datastore_logic.web.metrics import Metrics
 
 FOLLOWER = "condstore.follower"
@@ -40,6 +54,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # it would redirect, and with a page
     middleware.install(app, metrics)
+    authenticate.install(app, config.access, _identify(config))
     for blueprint in (
         stream.blueprint(tier),
         glitchflow.blueprint(tier),
@@ -52,6 +67,18 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app.extensions[TIER] = tier
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
     return app
+
+
+def _identify(config: Config) -> Identify:
+    """Return what judges credentials."""
+    settings = config.access.jwt
+    given = settings.secret or settings.jwks
+    jwt = Verified(JwtVerifier(settings).verify, settings.leeway) if given else None
+    return Identify(config.access, tokens=_unknown, jwt=jwt)
+
+
+def _unknown(_credential: str, _now: float) -> NoReturn:
+    raise Unauthenticated("unknown token")
 
 
 def _prepared(config: Config) -> Prepared:

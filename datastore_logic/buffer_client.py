@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """The id of the request being answered, passed on so that both tiers log the same one."""
 
+ACTOR: Final[ContextVar[str | None]] = ContextVar("actor", default=None)
+"""The verified subject that asks, for whom the databuffer writes its own entries."""
+
 CONNECT_TIMEOUT: Final = 2.0
 LEDGER_TIMEOUT: Final = 10.0
 CHUNK: Final = 1 << 20
@@ -90,6 +93,14 @@ class Unsound:
 
     missing: list[str]
     resized: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small JSON document, and the ETag of this state of it."""
+
+    content: bytes
+    etag: str
 
 
 class BufferClient:
@@ -210,6 +221,23 @@ class BufferClient:
         """Return the open answer with the payload's bytes; the caller closes it."""
         path = f"/blobs/sha256/{digest.hex}"
         return self._send(method, path, None, headers, twice=True, preload=False)
+
+    # small documents ------------------------------------------------------------------------
+
+    def get_state(self, name: str) -> Document | None:
+        """Return a document, None if there is none of that name."""
+        response = self._send("GET", f"/state/{name}", timeout=LEDGER_TIMEOUT, twice=True)
+        if response.status == 404:
+            return None
+        return Document(expect(_answer(response)).body, response.headers.get("ETag", ""))
+
+    def put_state(self, name: str, content: bytes, instead_of: Document | None) -> bool:
+        """Write a document in the place of the one that was read; False: it is another by now."""
+        match = {"If-None-Match": "*"} if instead_of is None else {"If-Match": instead_of.etag}
+        answer = _answer(
+            self._send("PUT", f"/state/{name}", content, match, timeout=LEDGER_TIMEOUT, twice=True)
+        )
+        return answer.status != 412 and bool(expect(answer))
 
     # ----------------------------------------------------------------------------------------
 

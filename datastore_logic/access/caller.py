@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.errors import Forbidden, NotFound
+from datastore_logic.errors import Forbidden, NotFound, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,32 +22,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks for what; without a principal nobody in particular, who only reads.
-
-    `sight` is None where everything may be seen.
-    """
-
-    principal: Principal | None
-    sight: Sight | None = None
-
-
-CALLER: Final[ContextVar[Caller | None]] = ContextVar("caller", default=None)
-
-
-def sight() -> Sight | None:
-    """Return what the caller may see, None for everything."""
-    caller = CALLER.get()
-    return None if caller is None else caller.sight
-
-
-@dataclass(frozen=True, slots=True)
 class Right:
     """What a principal asks to do: it needs `role` on every tag it touches."""
 
     principal: Principal
     role: Role
     sight: Sight | None = None
+
+    @property
+    def subject(self) -> str | None:
+        """The name that has been proven, None where none has."""
+        return self.principal.subject if self.principal.is_verified else None
 
     def refuse_unless_on(self, tag: str) -> None:
         """Do nothing where the role is given on the tag.
@@ -62,3 +47,53 @@ class Right:
         if self.sight is not None and not self.sight(tag):
             raise NotFound("tag", tag)
         raise Forbidden(self.role, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what for; without a principal nobody in particular, who only reads.
+
+    `sight` is None where everything may be seen.
+    """
+
+    principal: Principal | None = None
+    role: Role | None = None
+    sight: Sight | None = None
+
+    @property
+    def subject(self) -> str | None:
+        """The name that has been proven, None where none has."""
+        principal = self.principal
+        return principal.subject if principal is not None and principal.is_verified else None
+
+    @property
+    def right(self) -> Right:
+        """What is asked to be done, and by whom.
+
+        Raises:
+            Unauthenticated: by nobody, or nothing: the route changes nothing.
+        """
+        if self.principal is None or self.role is None:
+            raise Unauthenticated
+        return Right(self.principal, self.role, self.sight)
+
+
+CALLER: Final[ContextVar[Caller | None]] = ContextVar("caller", default=None)
+
+
+def caller() -> Caller:
+    """Return who makes the request that is being answered.
+
+    Raises:
+        LookupError: none is; nothing is allowed by having forgotten to ask.
+    """
+    found = CALLER.get()
+    if found is None:
+        raise LookupError("no request is being answered")
+    return found
+
+
+def sight() -> Sight | None:
+    """Return what the caller may see, None for everything."""
+    found = CALLER.get()
+    return None if found is None else found.sight

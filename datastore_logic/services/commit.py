@@ -1,4 +1,4 @@
-"""The one way to write: decide on a snapshot, append on condition that it still holds.
+"""The one way to write: may they? decide on a snapshot, append on condition that it still holds.
 
 No lock is held while deciding or appending. If something that was decided about has moved, the
 decision is made again on the newer state. Where somebody else is faster ATTEMPTS times, the caller
@@ -15,12 +15,15 @@ from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import Conflict, PreconditionFailed
+from datastore_logic.services.rights import refuse_about, refuse_beyond
 from datastore_logic.view.requests import OWN_KEY, known_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from datastore_logic.access.caller import Right
     from datastore_logic.domain.events import Decided
+    from datastore_logic.domain.tags import ListName, TagName
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 
@@ -48,22 +51,31 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, and under which idempotency key, if any."""
+    """Who asks, what they may, and under which idempotency key, if any."""
 
     actor: str
+    right: Right
     key: str | None = None
 
 
 def commit(
-    tier: Tier, asking: Asking, asked: str, decide: Callable[[Snapshot], Proposal | Committed]
+    tier: Tier,
+    asking: Asking,
+    about: Iterable[TagName | ListName],
+    asked: str,
+    decide: Callable[[Snapshot], Proposal | Committed],
 ) -> Committed:
     """Append what `decide` proposes, and return once this pod's view shows it.
+
+    The caller's right is looked at first, on each tag that the request is `about` (a list stands
+    for the tag that has it), and again on each tag that the proposal would touch.
 
     `decide` answers `Committed` itself where there is nothing to do. A repeat under the caller's
     idempotency key changes nothing and answers with the first one's LSN. `asked` is the request in
     words, by which a repeat is told from another one under the same key.
 
     Raises:
+        Forbidden, NotFound: the caller may not, or may not even know of it.
         Conflict: others kept changing it.
         KeyReused: the key named another request.
         LedgerTooNew: this replica is too old to decide.
@@ -72,14 +84,18 @@ def commit(
         And whatever `decide` raises.
     """
     mark = hashlib.sha256(asked.encode()).hexdigest()
-    key = asking.key
+    key, right, named_things = asking.key, asking.right, tuple(about)
 
     def look(snapshot: Snapshot) -> Proposal | Committed:
+        refuse_about(snapshot, right, named_things)
         snapshot.position.refuse_if_halted()
         done = known_request(snapshot, key, mark) if key else None
         if done is not None:
             return Committed(done, new=True)  # a repeat answers as the first did
-        return decide(snapshot)
+        proposal = decide(snapshot)
+        if isinstance(proposal, Proposal):
+            refuse_beyond(snapshot, right, proposal.event)
+        return proposal
 
     named = f"{OWN_KEY}{secrets.token_hex(12)}"
     for lost in range(1, ATTEMPTS + 1):

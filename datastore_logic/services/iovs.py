@@ -14,6 +14,7 @@ from datastore_logic.services.commit import Asking, Committed, Proposal, commit
 from datastore_logic.services.goals import Goal, TagAndType
 from datastore_logic.services.keys import iov_key, list_key, tag_key
 from datastore_logic.services.known import known_list, list_in
+from datastore_logic.services.rights import refuse_about
 from datastore_logic.view.iovs import find_iov, iov_at, overlapping
 from datastore_logic.view.lists import find_list
 
@@ -42,7 +43,7 @@ def create_iov(tier: Tier, row: Row, *, asking: Asking) -> Committed:
     def decide(_snapshot: Snapshot) -> Proposal | Committed:
         return Proposal(IovCreated(row), (), {})
 
-    return commit(tier, asking, f"create IOV {row}", decide)
+    return commit(tier, asking, (), f"create IOV {row}", decide)
 
 
 def attach_iov(tier: Tier, name: ListName, iov_id: int, *, asking: Asking) -> Committed:
@@ -70,7 +71,7 @@ def attach_iov(tier: Tier, name: ListName, iov_id: int, *, asking: Asking) -> Co
         tags = (tag_key(each.tag) for each in lists if each.tag)
         return Proposal(TimelinesChanged((*left, came)), keys, snapshot.touched(*keys, *tags))
 
-    return commit(tier, asking, f"attach IOV {iov_id} {name}", decide)
+    return commit(tier, asking, (name,), f"attach IOV {iov_id} {name}", decide)
 
 
 def delete_iov(
@@ -93,7 +94,7 @@ def delete_iov(
         event = TimelinesChanged((change,))
         return Proposal(event, keys, snapshot.touched(*keys, tag_key(tag)))
 
-    return commit(tier, asking, f"delete IOV {tag} {payload_type} {interval}", decide)
+    return commit(tier, asking, (tag,), f"delete IOV {tag} {payload_type} {interval}", decide)
 
 
 def insert_iovs(tier: Tier, wanted: Sequence[Wanted], *, asking: Asking) -> Committed:
@@ -104,6 +105,8 @@ def insert_iovs(tier: Tier, wanted: Sequence[Wanted], *, asking: Asking) -> Comm
         PayloadsMissing: payloads named by digest are not in the store.
         TagIsFrozen, LockedOverlap, TagIsStreamed: a tag's state does not allow it.
     """
+    about = [_named(each.target) for each in wanted]
+    tier.decided(lambda snapshot: refuse_about(snapshot, asking.right, about))  # before all else
     _refuse_missing(tier, wanted)
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
@@ -119,7 +122,7 @@ def insert_iovs(tier: Tier, wanted: Sequence[Wanted], *, asking: Asking) -> Comm
         rests_on = dict.fromkeys(key for goal in goals for key in goal.rests_on())
         return Proposal(TimelinesChanged(done), keys, snapshot.touched(*rests_on))
 
-    return commit(tier, asking, _in_words(wanted) if asking.key else "", decide)
+    return commit(tier, asking, about, _in_words(wanted) if asking.key else "", decide)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -132,6 +135,10 @@ def _refuse_missing(tier: Tier, wanted: Iterable[Wanted]) -> None:
     }
     if digests and (missing := tier.buffer.missing(sorted(digests))):
         raise PayloadsMissing(missing)
+
+
+def _named(target: ListName | TagAndType) -> ListName | TagName:
+    return target.tag if isinstance(target, TagAndType) else target
 
 
 def _in_words(wanted: Iterable[Wanted]) -> str:

@@ -27,7 +27,7 @@ def create_type(tier: Tier, name: PayloadTypeName, *, asking: Asking) -> Committ
             return Committed(snapshot.lsn, new=False)
         return Proposal(TypeCreated(name), (mine,), snapshot.touched(mine))
 
-    return commit(tier, asking, f"create type {name}", decide)
+    return commit(tier, asking, (), f"create type {name}", decide)
 
 
 def delete_type(tier: Tier, name: PayloadTypeName, *, asking: Asking) -> Committed:
@@ -43,7 +43,7 @@ def delete_type(tier: Tier, name: PayloadTypeName, *, asking: Asking) -> Committ
         event = decisions.delete_type(name, count_lists(snapshot, find_type(snapshot, name).id))
         return Proposal(event, (mine,), snapshot.touched(mine))
 
-    return commit(tier, asking, f"delete type {name}", decide)
+    return commit(tier, asking, (), f"delete type {name}", decide)
 
 
 def create_list(tier: Tier, payload_type: PayloadTypeName, *, asking: Asking) -> Committed:
@@ -58,7 +58,7 @@ def create_list(tier: Tier, payload_type: PayloadTypeName, *, asking: Asking) ->
         find_type(snapshot, payload_type)
         return Proposal(ListCreated(payload_type), (mine,), snapshot.touched(mine))
 
-    return commit(tier, asking, f"create list {payload_type}", decide)
+    return commit(tier, asking, (), f"create list {payload_type}", decide)
 
 
 def attach_list(tier: Tier, name: ListName, tag: TagName, *, asking: Asking) -> Committed:
@@ -85,7 +85,7 @@ def attach_list(tier: Tier, name: ListName, tag: TagName, *, asking: Asking) -> 
         keys += [list_key(present.id)] if present else []
         return Proposal(event, tuple(keys), snapshot.touched(*keys))
 
-    return commit(tier, asking, f"attach {name} {tag}", decide)
+    return commit(tier, asking, (tag, name), f"attach {name} {tag}", decide)
 
 
 def detach_list(
@@ -106,7 +106,7 @@ def detach_list(
             return Committed(snapshot.lsn, new=False)
         return Proposal(event, keys, snapshot.touched(*keys))
 
-    return commit(tier, asking, f"detach {payload_type} {tag}", decide)
+    return commit(tier, asking, (tag,), f"detach {payload_type} {tag}", decide)
 
 
 def delete_list(tier: Tier, name: ListName, *, asking: Asking) -> Committed:
@@ -124,4 +124,4 @@ def delete_list(tier: Tier, name: ListName, *, asking: Asking) -> Committed:
         keys = (list_key(held.id), *([tag_key(held.tag)] if held.tag else []))
         return Proposal(event, keys, snapshot.touched(*keys, type_key(held.payload_type)))
 
-    return commit(tier, asking, f"delete list {name}", decide)
+    return commit(tier, asking, (name,), f"delete list {name}", decide)

@@ -60,16 +60,18 @@ class StoredPayload:
 
 
 def stream_segment(
-    tier: Tier, body: bytes, payload_type: PayloadTypeName | None, key: str | None
+    tier: Tier, body: bytes, payload_type: PayloadTypeName | None, *, asking: Asking
 ) -> Answer:
     """Store a segment and return the databuffer's answer; who reads its tag here will see it.
 
     Raises:
+        Forbidden: the caller may not produce for the streaming buffer's tag.
         BufferIsFrozen: until the buffer is cleaned nothing is taken.
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
     """
+    refuse_stream(tier, asking)
     tier.database.position().refuse_if_halted()
-    answer = tier.buffer.send_segment(body, payload_type, key)
+    answer = tier.buffer.send_segment(body, payload_type, asking.key)
     if answer.status != 201:
         raise refusal(answer)
     tier.acknowledged.note(answer.lsn)
@@ -96,6 +98,7 @@ def stream_payload(
     """
 
     def refuse_early(snapshot: Snapshot) -> None:
+        asking.right.refuse_unless_on(target.tag)
         if not asking.key or not is_known(snapshot, asking.key):
             _refuse_if_closed(tier, snapshot, target.tag)
 
@@ -107,37 +110,53 @@ def stream_payload(
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         return _decide_insert(tier, snapshot, target, row)
 
-    done = commit(tier, asking, f"stream {target} {row}", decide)
+    done = commit(tier, asking, (target.tag,), f"stream {target} {row}", decide)
     return StoredPayload(*target, row.payload.name, digest, blob.size, interval, done.lsn)
 
 
-def freeze_when_full(tier: Tier, user: str, token: str, key: str | None) -> Stat | None:
+def freeze_when_full(tier: Tier, user: str, token: str, *, asking: Asking) -> Stat | None:
     """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None.
 
     One that is frozen already, by whomever, answers as if it had just been.
+
+    Raises:
+        Forbidden: the caller may not.
     """
+    refuse_stream(tier, asking)
     tier.database.position().refuse_if_halted()
     if _stat(tier).buff_size < tier.config.max_size and not _is_frozen(tier):
         return None
-    answer = expect(tier.buffer.freeze(orjson.dumps({"user": user, "token": token}), key))
+    body = orjson.dumps({"user": asking.right.subject or user, "token": token})
+    answer = expect(tier.buffer.freeze(body, asking.key))
     tier.see(answer.lsn)
     return _stat(tier)  # segments may have come in before the freeze
 
 
-def clean(tier: Tier, key: str | None) -> Answer:
+def clean(tier: Tier, *, asking: Asking) -> Answer:
     """Archive what the buffer holds and open it again. A failure of its volume is an answer.
 
     Raises:
+        Forbidden: the caller may not.
         DatabufferError: it was not done, or nobody knows (OutcomeUnknown).
     """
+    refuse_stream(tier, asking)
     tier.database.position().refuse_if_halted()
-    answer = tier.buffer.clean(key)
+    answer = tier.buffer.clean(asking.key)
     if answer.status not in BROKEN_VOLUME:
         tier.see(expect(answer).lsn)
     return answer
 
 
 # ------------------------------------------------------------------------------------------------
+
+
+def refuse_stream(tier: Tier, asking: Asking) -> None:
+    """Do nothing where the caller may act on the streaming buffer, which is its tag.
+
+    Raises:
+        Forbidden, NotFound: they may not, or may not even know of it.
+    """
+    asking.right.refuse_unless_on(tier.config.stream_tag)
 
 
 def _is_frozen(tier: Tier) -> bool:

@@ -61,7 +61,7 @@ def create_tag(
             _refuse_unlike_buffer(snapshot, name, state)
         return Proposal(event, (mine,), snapshot.touched(*rests_on))
 
-    return commit(tier, asking, f"create {name}", decide)
+    return commit(tier, asking, (name,), f"create {name}", decide)
 
 
 def clone_tag(
@@ -94,7 +94,7 @@ def clone_tag(
         rests_on = snapshot.touched(tag_key(name), tag_key(source.name), *of_buffer)
         return Proposal(event, (tag_key(name),), rests_on)
 
-    return commit(tier, asking, f"clone {source} {name}", decide)
+    return commit(tier, asking, (name,), f"clone {source} {name}", decide)
 
 
 def reopen_tag(
@@ -176,7 +176,7 @@ def freeze_tag(
         content = list_keys(held.id for held in lists_of(snapshot, row.id))
         return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name), *content))
 
-    return commit(tier, asking, f"{TagState.FROZEN} {name}", decide)
+    return commit(tier, asking, (name,), f"{TagState.FROZEN} {name}", decide)
 
 
 def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
@@ -192,7 +192,7 @@ def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
         keys = (tag_key(name), *list_keys(held.id for held in lists_of(snapshot, row.id)))
         return Proposal(decisions.delete(known_tag(row)), keys, snapshot.touched(*keys))
 
-    return commit(tier, asking, f"delete tag {name}", decide)
+    return commit(tier, asking, (name,), f"delete tag {name}", decide)
 
 
 def _refuse_unlike_buffer(snapshot: Snapshot, name: TagName, state: TagState) -> None:
@@ -224,12 +224,14 @@ def _change(
             return Committed(row.lsn, new=False)
         return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
 
-    return commit(tier, asking, asked, decide)
+    return commit(tier, asking, (name,), asked, decide)
 
 
 def _freeze_stream(
     tier: Tier, name: TagName, token: str, check: Check | None, asking: Asking
 ) -> Committed:
+    asking.right.refuse_unless_on(name)
+
     def look(snapshot: Snapshot) -> None:
         snapshot.position.refuse_if_halted()
         tag = find_tag(snapshot, name)

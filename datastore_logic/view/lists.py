@@ -76,6 +76,16 @@ def find_list(snapshot: Snapshot, wanted: ListName | int) -> ListRow:
     return ListRow.of(found)
 
 
+def tag_of_list(snapshot: Snapshot, list_id: int) -> str | None:
+    """Return the name of the tag that has the list, whoever asks; None if none has."""
+    found = snapshot.connection.execute(
+        "SELECT g.name FROM main.payload_list l JOIN main.global_tag g ON g.id = l.tag_id"
+        " WHERE l.id = ?",
+        (list_id,),
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
 def list_made_by(snapshot: Snapshot, lsn: int) -> ListRow:
     """Return the list that an entry made.
 
@@ -114,6 +124,6 @@ def find_type(snapshot: Snapshot, name: str) -> TypeRow:
 
 
 def count_lists(snapshot: Snapshot, type_id: int) -> int:
-    """Return how many lists are of a type."""
-    query = "SELECT count(*) FROM payload_list WHERE type_id = ?"
+    """Return how many lists are of a type, also those the caller does not see: it is in use."""
+    query = "SELECT count(*) FROM main.payload_list WHERE type_id = ?"
     return int(snapshot.connection.execute(query, (type_id,)).fetchone()[0])

@@ -63,7 +63,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
         """
         sent = wire.json_object()
         user, token = _line(sent, "user", wire.MAX_USER), _line(sent, "token", MAX_MESSAGE)
-        stat = streaming.freeze_when_full(tier, user, token, None)
+        stat = streaming.freeze_when_full(tier, user, token, asking=wire.asking(user, keyed=False))
         if stat is None:
             return wire.answer({"resp": "WAITING"})
         return wire.answer({"resp": "FROZEN", "n_f": stat.n_itm, "bt_wrt": stat.buff_size})
@@ -72,7 +72,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
     def streamdata() -> Response:
         segment = wire.body(tier.config.max_segment_bytes)
         try:
-            stored = streaming.stream_segment(tier, segment, channel(), wire.idempotency_key())
+            stored = streaming.stream_segment(tier, segment, channel(), asking=wire.asking())
         except BufferIsFrozen as frozen:
             return wire.answer({"resp": "FROZEN", "body": str(frozen)})
         words = agreed(stored, "body")["body"]
@@ -81,7 +81,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
     @routes.post("/cleanbuf")
     def cleanbuf() -> Response:
         wire.text(wire.json_object(), "msg", most=MAX_MESSAGE)
-        done = streaming.clean(tier, wire.idempotency_key())
+        done = streaming.clean(tier, asking=wire.asking())
         words = agreed(done, "body")["body"]
         if done.status in streaming.BROKEN_VOLUME:
             return wire.answer({"resp": "FS ERR", "body": words})

@@ -37,6 +37,7 @@ def blueprint(tier: Tier, metrics: Metrics) -> Blueprint:
             "applied_lsn": position.applied_lsn,
             "head_lsn": position.head_lsn,
             "halted": position.halted,
+            "authentication": tier.config.authentication,
         }
         status = 200 if position.caught_up else 503
         return answer(told, status, lsn=position.applied_lsn, away=not position.reachable)

@@ -65,6 +65,8 @@ def _as_json(error: Exception) -> Response:
 def refusal(error: Exception, response: Response) -> Response:
     """Add to a refusal what HTTP has headers for: when to come again, which methods there are."""
     response.headers["Cache-Control"] = "no-store"  # a cache must not remember what is missing
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="condstore"'
     retry_after = getattr(error, "retry_after", None)
     if retry_after is None and response.status_code == 503:
         retry_after = 1
@@ -82,12 +84,12 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
         detail = error.description or error.name
         if ours := _IN_OUR_WORDS.get(error.code or 500):
             detail = ours.format(method=request.method, path=request.path[:200])
-        return {"detail": detail, "code": code}, error.code or 500
+        return _told(detail, code), error.code or 500
     if not isinstance(error, (LogicError, DomainError)) or status_of(error) == 500:
         log.error("request %s failed", g.request_id, exc_info=error)
         detail = f"Internal error; the log has it under request {g.request_id}."
-        return {"detail": detail, "code": "internal"}, 500
-    body: dict[str, Any] = {"detail": str(error), "code": error.code}
+        return _told(detail, "internal"), 500
+    body = _told(str(error), error.code)
     if (field := getattr(error, "field", None)) is not None:
         body["field"] = field
     body |= getattr(error, "told", None) or {}
@@ -95,3 +97,7 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
     if status >= 500:
         log.warning("request %s: %d %s: %s", g.request_id, status, error.code, error)
     return body, status
+
+
+def _told(detail: str, code: str) -> dict[str, Any]:
+    return {"detail": detail, "code": code, "request_id": g.request_id}

@@ -43,20 +43,20 @@ def blueprint(tier: Tier) -> Blueprint:
             raise BadRequest("major: is needed where tag or minor is given", field="major")
         kind = channel()
         segment = wire.body(tier.config.max_segment_bytes)
-        stored = streaming.stream_segment(tier, segment, kind, wire.idempotency_key())
+        stored = streaming.stream_segment(tier, segment, kind, asking=wire.asking())
         return wire.plain(stored.body, 201, lsn=stored.lsn)
 
     @routes.post("/freezeds")
     def freezeds() -> Response:
         told = wire.json_object()
         user, token = wire.text(told, "user", most=wire.MAX_USER), wire.text(told, "token")
-        stat = streaming.freeze_when_full(tier, user, token, wire.idempotency_key())
+        stat = streaming.freeze_when_full(tier, user, token, asking=wire.asking(user))
         return wire.plain(WAITING) if stat is None else wire.answer(asdict(stat), 201)
 
     @routes.post("/flushbuf")
     def flushbuf() -> Response:
         wire.body(wire.MAX_JSON_BYTES)  # ignored, but a request that breaks off cleans nothing
-        done = streaming.clean(tier, wire.idempotency_key())
+        done = streaming.clean(tier, asking=wire.asking())
         if done.status in streaming.BROKEN_VOLUME:
             return wire.plain(BROKEN, 500)
         return wire.plain(done.body, 201, lsn=done.lsn)

@@ -8,6 +8,7 @@ import orjson
 from flask import Response, request
 from gunicorn.http.errors import ParseException
 
+from datastore_logic.access.caller import caller
 from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
 from datastore_logic.errors import BadRequest, NotFound, TooLarge
@@ -156,9 +157,11 @@ def logical_name() -> str | None:
     return name
 
 
-def actor() -> str:
-    """Return who asks, as far as they say; nothing is proven yet."""
-    user = request.args.get("user", "")
+def actor(said: str | None) -> str:
+    """Return who asks: the verified subject; where nobody is verified, who they say they are."""
+    if (subject := caller().subject) is not None:
+        return subject
+    user = said or request.args.get("user", "")
     return user if 0 < len(user) <= MAX_USER and user.isprintable() else "anonymous"
 
 
@@ -174,9 +177,9 @@ def idempotency_key() -> str | None:
     return key
 
 
-def asking() -> Asking:
-    """Return who asks, and under which key."""
-    return Asking(actor(), idempotency_key())
+def asking(said: str | None = None, *, keyed: bool = True) -> Asking:
+    """Return who asks (by their own word only where nobody is verified), their right, their key."""
+    return Asking(actor(said), caller().right, idempotency_key() if keyed else None)
 
 
 def min_lsn() -> int:

@@ -192,7 +192,7 @@ def test_what_the_databuffer_calls_malformed_is_malformed_here(open_ones):
         by_stream = open_ones.post("/stream", body.encode("latin-1"))
         assert by_stream.status == 400, body
         here = open_ones.post("/streamdata", body.encode("latin-1"))
-        assert here.json() == by_stream.json()
+        assert told(here) == told(by_stream)
 
 
 @pytest.mark.parametrize("path", OBJECTS)
@@ -211,3 +211,8 @@ def test_no_content_type_is_needed(open_ones):
     """The originals send none, or a form's."""
     sent = open_ones.post("/train", WHO, Content_Type="application/x-www-form-urlencoded")
     assert sent.json() == {"resp": "WAITING"}
+
+
+def told(answer):
+    """Return what a refusal says, but for the id of its request."""
+    return {name: said for name, said in answer.json().items() if name != "request_id"}

@@ -50,7 +50,7 @@ def test_a_wrong_value_is_refused_by_the_variables_name(name, value):
 LONG = "x" * 32
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "data.example.org"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "data.example.org"])  # noqa: S104
 def test_it_listens_on_loopback_only_until_callers_can_be_told_apart(host):
     """Asked to be reached from elsewhere with no authentication it says what to set instead."""
     with pytest.raises(BadConfiguration, match=r"JWT_SECRET, JWT_JWKS or ADMIN_TOKEN, or AUTH=off"):
@@ -67,7 +67,7 @@ def test_on_loopback_nothing_needs_to_be_set(host):
 
 def test_auth_off_means_off_whatever_else_is_set():
     """Who says that everybody may do all gets that, from elsewhere too."""
-    config = Config.from_environ({"HOST": "0.0.0.0", "AUTH": "off", "JWT_SECRET": LONG})
+    config = Config.from_environ({"HOST": "::", "AUTH": "off", "JWT_SECRET": LONG})
     assert config.authentication == "off"
     assert not config.access.configured
 

@@ -14,13 +14,13 @@ from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.domain.tags import TagState
 from datastore_logic.domain.timeline import Payload, Row
 from datastore_logic.errors import BadRequest
-from datastore_logic.services.commit import Asking
 from datastore_logic.view.catalogue import Page
 from datastore_logic.web import wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from datastore_logic.services.commit import Asking
     from datastore_logic.web.cdb_rest.ends import Ends
 
 PAGE_SIZE: Final = 25
@@ -120,9 +120,8 @@ def payload_iov(sent: Mapping[str, Any], ends: Ends) -> Row:
 
 
 def asking(author: str | None = None) -> Asking:
-    """Return who asks, as far as they say, and under which idempotency key."""
-    named = author if author and author.isprintable() else wire.actor()
-    return Asking(named, wire.idempotency_key())
+    """Return who asks; an author stands for them only where nobody is verified."""
+    return wire.asking(author if author and author.isprintable() else None)
 
 
 def known_id(text: str) -> int:

@@ -18,6 +18,7 @@ from datastore_logic.domain.errors import (
 from datastore_logic.errors import (
     Conflict,
     DatabufferError,
+    Forbidden,
     LogicError,
     NotFound,
     ViewBehind,
@@ -64,6 +65,8 @@ def install(routes: Blueprint, ends: Ends) -> None:
 def _reworded(error: Exception, ends: Ends) -> dict[str, str]:
     """Return the words that clients know a refusal by."""
     match error:
+        case Forbidden():
+            return {"detail": "Permission denied."}
         case TagIsFrozen():
             return {"detail": "Global Tag is frozen."}
         case LockedOverlap(rows=(new, held)):

@@ -12,7 +12,6 @@ from datastore_logic.domain.errors import BadMoment
 from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.domain.tags import ListName, PayloadTypeName, TagRef, TagState
 from datastore_logic.errors import BadRequest
-from datastore_logic.services.commit import Asking
 from datastore_logic.services.freezing import Look
 from datastore_logic.web import wire
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from datastore_logic.domain.moment import Interval
+    from datastore_logic.services.commit import Asking
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 
@@ -140,11 +140,11 @@ def interval() -> Interval | None:
 
 
 def asking(user: str | None = None) -> Asking:
-    """Return who asks, as far as they say (nothing is proven yet), and under which key."""
+    """Return who asks; who they say they are must be a name, whether it is heeded or not."""
     told = user or request.args.get("user", "anonymous")
     if not (0 < len(told) <= wire.MAX_USER and told.isprintable()):
         raise BadRequest(f"user: must be 1 to {wire.MAX_USER} printable characters", field="user")
-    return Asking(told, wire.idempotency_key())
+    return wire.asking(told)
 
 
 def plain(told: object, most: int) -> bool:

@@ -1,0 +1,74 @@
+"""Before every request: who asks, and may they do what this route is for? Then it is answered.
+
+What a route needs stands in access/routes.py. Where reads are anonymous no credential is looked at
+to answer them: one that has expired must not stop a job from reading what anybody may read.
+"""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from datastore_logic.access.caller import CALLER, Caller
+from datastore_logic.access.identify import bearer
+from datastore_logic.access.roles import ANYBODY, Role
+from datastore_logic.access.routes import READ, ROUTES, Need
+from datastore_logic.buffer_client import ACTOR
+from datastore_logic.errors import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from datastore_logic.access.caller import Sight
+    from datastore_logic.access.identify import Identify
+    from datastore_logic.access.roles import Principal
+    from datastore_logic.access.settings import Access
+
+
+def install(app: Flask, access: Access, identify: Identify) -> None:
+    """Have the application ask before each request."""
+
+    @app.before_request
+    def _admit() -> None:
+        CALLER.set(Caller())
+        ACTOR.set(None)
+        if request.endpoint is None or request.method == "OPTIONS":
+            return  # there is nothing there, which is said without asking who wants to know
+        found = admitted(access, identify, ROUTES[request.endpoint])
+        CALLER.set(found)
+        ACTOR.set(found.subject)
+
+
+def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
+    """Return who makes this request, to a route that needs this.
+
+    Raises:
+        Unauthenticated: somebody must be verified, and nobody is.
+        Forbidden: whoever it is has the role on no tag at all.
+    """
+    if need is Need.OPEN:
+        return Caller()
+    if not access.configured:
+        return Caller(ANYBODY, need if isinstance(need, Role) else None)
+    if need is READ and not access.reads_authenticated:
+        return Caller()
+    principal = identify(_credential(), time())
+    role = Role.READER if need is READ else need if isinstance(need, Role) else None
+    if role is not None and not principal.may(role):
+        raise Forbidden(role)
+    return Caller(principal, role, _sight(access, principal))
+
+
+def _credential() -> str:
+    header = request.headers.get("Authorization")
+    if not header:
+        raise Unauthenticated
+    return bearer(header)
+
+
+def _sight(access: Access, principal: Principal) -> Sight | None:
+    if not access.reads_authenticated or principal.may_everywhere(Role.READER):
+        return None
+    return lambda tag: principal.may(Role.READER, tag)
