@@ -12,7 +12,15 @@ import orjson
 from urllib3 import HTTPResponse
 
 from datastore_logic.app import TIER, create_app
-from datastore_logic.buffer_client import Answer, BufferClient, Entries, Head, StoredBlob, Unsound
+from datastore_logic.buffer_client import (
+    Answer,
+    BufferClient,
+    Document,
+    Entries,
+    Head,
+    StoredBlob,
+    Unsound,
+)
 from datastore_logic.config import Config
 from datastore_logic.errors import BufferAway, LsnBeyondHead, PreconditionFailed
 
@@ -39,6 +47,7 @@ class FakeBuffer(BufferClient):
     before_append: Callable[[], None] | None = None
     state: dict[str, str] = field(default_factory=dict)
     held: list[int] = field(default_factory=list)
+    documents: dict[str, bytes] = field(default_factory=dict)
 
     # the ledger
 
@@ -163,6 +172,21 @@ class FakeBuffer(BufferClient):
             [digest for digest, _ in asked if digest not in sizes],
             {d: sizes[d] for d, size in asked if d in sizes and size not in (None, sizes[d])},
         )
+
+    # small documents
+
+    def get_state(self, name: str) -> Document | None:
+        """Return a document, None if there is none."""
+        self._reached()
+        content = self.documents.get(name)
+        return content and Document(content, hashlib.sha256(content).hexdigest())
+
+    def put_state(self, name: str, content: bytes, instead_of: Document | None) -> bool:
+        """Write a document if it is still the one that was read."""
+        if self.get_state(name) != instead_of:
+            return False
+        self.documents[name] = content
+        return True
 
     def _reached(self) -> None:
         if self.away:

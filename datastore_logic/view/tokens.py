@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -85,9 +86,28 @@ def tokens_named(snapshot: Snapshot, name: str) -> list[TokenRow]:
     return _some(snapshot, "WHERE name = ?", name)
 
 
-def tokens(snapshot: Snapshot, after: int, limit: int) -> list[TokenRow]:
-    """Return the tokens that entries after an LSN made, in this order."""
-    return _some(snapshot, "WHERE lsn > ? ORDER BY lsn LIMIT ?", after, limit)
+def tokens(
+    snapshot: Snapshot, after: int, limit: int, of: tuple[str | None, str | None] | None = None
+) -> list[TokenRow]:
+    """Return the tokens that entries after an LSN made, in this order.
+
+    Those `of` a person or of a token, or of either, are the ones they made, and the token itself.
+    """
+    if of is None:
+        return _some(snapshot, "WHERE lsn > ? ORDER BY lsn LIMIT ?", after, limit)
+    which = "lsn > ? AND (made_by = ? OR made_with = ? OR id = ?) ORDER BY lsn LIMIT ?"
+    person, token_id = of
+    return _some(snapshot, f"WHERE {which}", after, person, token_id, token_id, limit)
+
+
+def long_gone(snapshot: Snapshot, before: float) -> frozenset[str]:
+    """Return the ids of tokens that were revoked or had expired before, seconds since 1970."""
+    revoked = datetime.fromtimestamp(before, UTC).isoformat(timespec="microseconds")
+    found = snapshot.connection.execute(
+        "SELECT id FROM token WHERE expires < ? OR revoked < ?",
+        (int(before), revoked.replace("+00:00", "Z")),
+    )
+    return frozenset(token_id for (token_id,) in found)
 
 
 def _some(snapshot: Snapshot, which: str, *bound: object) -> list[TokenRow]:
