@@ -11,7 +11,7 @@ from datastore_logic.access.identify import Identify
 from datastore_logic.access.jwt_bearer import JwtVerifier
 from datastore_logic.access.verified import Verified
 from datastore_logic.buffer_client import BufferClient
-from datastore_logic.config import Config
+from datastore_logic.config import LOOPBACK_ONLY, Config
 from datastore_logic.errors import Unauthenticated
 from datastore_logic.services.tier import Tier
 from datastore_logic.view.acknowledged import Acknowledged
@@ -31,7 +31,9 @@ from datastore_logic.web import (
     stream,
     v1,
 )
+from datastore_logic.web.address import FromProxies
 from datastore_logic.web.metrics import Metrics
+from datastore_logic.web.rates import Rates
 
 FOLLOWER = "condstore.follower"
 """Where `app.extensions` keeps the thread that gunicorn's worker starts after the fork."""
@@ -54,7 +56,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # it would redirect, and with a page
     middleware.install(app, metrics)
-    authenticate.install(app, config.access, _identify(config))
+    authenticate.install(app, config.access, _identify(config), _rates(config))
     for blueprint in (
         stream.blueprint(tier),
         glitchflow.blueprint(tier),
@@ -64,6 +66,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         pages.blueprint(tier),
     ):
         app.register_blueprint(blueprint)
+    app.wsgi_app = FromProxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign,assignment]  # as Flask's documentation wraps it
     app.extensions[TIER] = tier
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
     return app
@@ -75,6 +78,13 @@ def _identify(config: Config) -> Identify:
     given = settings.secret or settings.jwks
     jwt = Verified(JwtVerifier(settings).verify, settings.leeway) if given else None
     return Identify(config.access, tokens=_unknown, jwt=jwt)
+
+
+def _rates(config: Config) -> Rates | None:
+    """Return what counts each caller's requests; None where all of them are of this machine."""
+    if config.authentication == LOOPBACK_ONLY:
+        return None
+    return Rates(config, config.rates_path)
 
 
 def _unknown(_credential: str, _now: float) -> NoReturn:

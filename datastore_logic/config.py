@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from limits import parse
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datastore_logic.environ import Network
+
+
+LOOPBACK_ONLY: Final = "loopback only"
 
 
 class IovMode(StrEnum):
@@ -138,7 +141,7 @@ class Config:
         Raises:
             BadConfiguration: it would be, and nobody said AUTH=off.
         """
-        if not (self.access.configured or self.access.is_off or _is_loopback(self.host)):
+        if not (self.access.configured or self.access.is_off or is_loopback(self.host)):
             raise BadConfiguration(
                 f"HOST={self.host} is reached from elsewhere, and no authentication is configured:"
                 " set JWT_SECRET, JWT_JWKS or ADMIN_TOKEN, or AUTH=off to let everybody do all"
@@ -149,7 +152,7 @@ class Config:
         """What /readyz says of it: on, off, or loopback only."""
         if self.access.configured:
             return "on"
-        return "off" if self.access.is_off else "loopback only"
+        return "off" if self.access.is_off else LOOPBACK_ONLY
 
     @property
     def metrics_path(self) -> Path:
@@ -160,6 +163,11 @@ class Config:
     def acknowledged_path(self) -> Path:
         """Where the workers of one pod share which LSNs they have told callers of."""
         return self.view_path.with_name(f"{self.view_path.name}.acknowledged")
+
+    @property
+    def rates_path(self) -> Path:
+        """Where the workers of one pod count the requests of each caller."""
+        return self.view_path.with_name(f"{self.view_path.name}.rates")
 
     @property
     def slices_path(self) -> Path:
@@ -192,7 +200,8 @@ def _rate(environ: Mapping[str, str], name: str, default: str) -> str:
     return text
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches what listens on a host."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

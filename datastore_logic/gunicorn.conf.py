@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from datastore_logic.config import Config
+from datastore_logic.config import LOOPBACK_ONLY, Config, is_loopback
 from datastore_logic.errors import BadConfiguration
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ _ready_tokens: list[int] = []
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
     _log_to_stderr()
+    _refuse_strangers(server)
     _prepare_directories()
     if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
         _refuse_busy_port()
@@ -101,7 +102,7 @@ def child_exit(_server: Arbiter, worker: ThreadWorker) -> None:
     """Forget the gauges of a worker that is gone."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
-    mark_process_dead(worker.pid, path=str(_config.metrics_path))
+    mark_process_dead(worker.pid, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
 
 
 def _log_to_stderr() -> None:
@@ -111,6 +112,17 @@ def _log_to_stderr() -> None:
         format="%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("urllib3").setLevel(logging.WARNING)
+
+
+def _refuse_strangers(server: Arbiter) -> None:
+    """Refuse to be reached from elsewhere unprotected, also where gunicorn's own --bind says so."""
+    if _config.authentication == "off":
+        logging.getLogger("datastore_logic").warning(
+            "AUTH=off: there is no authentication, whoever reaches this may do everything"
+        )
+    hosts = [bound[0] for bound in server.cfg.address if isinstance(bound, tuple)]
+    if _config.authentication == LOOPBACK_ONLY and not all(map(is_loopback, hosts)):
+        _cannot_start(f"listens on {', '.join(hosts)}, and no authentication is configured")
 
 
 def _prepare_directories() -> None:

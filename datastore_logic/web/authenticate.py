@@ -17,6 +17,7 @@ from datastore_logic.access.roles import ANYBODY, Role
 from datastore_logic.access.routes import READ, ROUTES, Need
 from datastore_logic.buffer_client import ACTOR
 from datastore_logic.errors import Forbidden, Unauthenticated
+from datastore_logic.web.rates import Kind, by_place, by_subject
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from datastore_logic.access.identify import Identify
     from datastore_logic.access.roles import Principal
     from datastore_logic.access.settings import Access
+    from datastore_logic.web.rates import Rates
 
 
-def install(app: Flask, access: Access, identify: Identify) -> None:
-    """Have the application ask before each request."""
+def install(app: Flask, access: Access, identify: Identify, rates: Rates | None) -> None:
+    """Have the application ask before each request, and count it where there are rates."""
 
     @app.before_request
     def _admit() -> None:
@@ -36,9 +38,18 @@ def install(app: Flask, access: Access, identify: Identify) -> None:
         ACTOR.set(None)
         if request.endpoint is None or request.method == "OPTIONS":
             return  # there is nothing there, which is said without asking who wants to know
-        found = admitted(access, identify, ROUTES[request.endpoint])
+        need = ROUTES[request.endpoint]
+        try:
+            found = admitted(access, identify, need)
+        except Unauthenticated:
+            if rates is not None:
+                rates.refuse_if_over(Kind.FAILURES, _place())
+            raise
         CALLER.set(found)
         ACTOR.set(found.subject)
+        if rates is not None and need is not Need.OPEN:
+            kind = Kind.WRITES if isinstance(need, Role) else Kind.READS
+            rates.refuse_if_over(kind, by_subject(found.subject) if found.subject else _place())
 
 
 def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
@@ -59,6 +70,10 @@ def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
     if role is not None and not principal.may(role):
         raise Forbidden(role)
     return Caller(principal, role, _sight(access, principal))
+
+
+def _place() -> str:
+    return by_place(request.remote_addr or "")
 
 
 def _credential() -> str:
