@@ -97,3 +97,9 @@ def sight() -> Sight | None:
     """Return what the caller may see, None for everything."""
     found = CALLER.get()
     return None if found is None else found.sight
+
+
+def sees(tag: str) -> bool:
+    """Return whether the caller may see a tag of this name, whether there is one or not."""
+    seen_by = sight()
+    return seen_by is None or seen_by(tag)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from datastore_logic.access.caller import sees
 from datastore_logic.errors import NotFound, ViewBehind
 from datastore_logic.view.fingerprints import Fingerprints
 
@@ -39,14 +40,14 @@ class Tier:
         """Read one consistent state, that reflects `least_lsn` at least.
 
         What is read `of` the streaming buffer's tag reflects every segment this pod acknowledged,
-        as far as the databuffer can be reached. `lazily`, the view's file is read only for what
-        this process does not know.
+        as far as the databuffer can be reached; for who does not see that tag nothing is waited
+        for. `lazily`, the view's file is read only for what this process does not know.
 
         Raises:
             ViewBehind: it did not get there within VIEW_WAIT.
             ViewBuilding: the view is being built.
         """
-        if of == self.config.stream_tag:
+        if of == self.config.stream_tag and sees(of):
             self._show_segments()
         if least_lsn and self.database.position().applied_lsn < least_lsn:
             self.catch_up(least_lsn)

@@ -58,7 +58,7 @@ def _change(step: Step, held: HeldList, change: ListChange) -> int:
     if held.streamed:
         return segments.store(step, held.timeline_id, change.attached.rows())
     writer = Writer(step.view, held.timeline_id, step.lsn, step.time)
-    gone = writer.detach([start.pair() for start in change.detached])
+    gone = writer.detach([start.pair() for start in change.detached], held.origin)
     gone += writer.delete([start.pair() for start in change.deleted])
     writer.trim([(start.pair(), end.pair()) for start, end in change.trimmed])
     return writer.attach(change.attached) - gone

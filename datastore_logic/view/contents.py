@@ -68,13 +68,24 @@ def find_content(snapshot: Snapshot, ref: TagRef, only: PayloadTypeName | None =
     """Return what a reference names, of one payload type or of all.
 
     Raises:
-        NotFound: no such tag, or not with that fingerprint, or not at that LSN, or it has no list
-            of the type `only`.
+        NotFound: no such tag that the caller may see under that name, or not with that fingerprint,
+            or not at that LSN, or it has no list of the type `only`.
     """
+    refuse_unseen(snapshot, ref)
     content = content_of(snapshot.connection, ref, snapshot.lsn, only)
     if only is not None and not content.lists:
         raise NotFound("payload_type", f"{only} in global tag {ref}")
     return content
+
+
+def refuse_unseen(snapshot: Snapshot, ref: TagRef) -> None:
+    """Refuse a name that the caller may not see, whatever the tag that had it is called by now.
+
+    Raises:
+        NotFound: they may not: the words are those for a name which no tag ever had.
+    """
+    if not snapshot.sees(ref.name):
+        raise NotFound("tag", str(ref))
 
 
 def content_of(

@@ -31,7 +31,7 @@ WHERE a.tag_id = ? AND a.list_id = ?
     AND p.until_lsn >= a.lsn AND p.until_lsn <= ?
     AND (a.until_lsn IS NULL OR p.until_lsn < a.until_lsn)
     AND CASE
-        WHEN coalesce(c.id, q.id) IS NULL THEN ? OR p.id IN (SELECT id FROM loose_iov)
+        WHEN coalesce(c.id, q.id) IS NULL THEN ? OR p.id IN (SELECT id FROM main.loose_iov)
         WHEN coalesce(c.id, q.id) = p.id THEN p.end_major IS NOT NULL
         ELSE 1
     END

@@ -17,16 +17,20 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from datastore_logic.access.caller import sight
 from datastore_logic.errors import LedgerTooNew, ViewBuilding
 from datastore_logic.view.generation import Generation
+from datastore_logic.view.sight import limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from datastore_logic.access.caller import Sight
     from datastore_logic.view.prepared import Prepared
+    from datastore_logic.view.sight import Sees
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 NO_HASH: Final = "0" * 64
 
@@ -65,20 +69,23 @@ class Snapshot:
     The transaction begins when the connection is asked for. Until then `position` is of the
     `generation`, under which the process may know other things as well; without one, nothing
     that is read here is to be taken for what holds later. `prepared` is what the process keeps to
-    answer faster.
+    answer faster, whoever asks. `sight` is what the caller may see, None for everything: the
+    connection shows nothing else (view/sight.py).
     """
 
-    __slots__ = ("_begin", "_connection", "generation", "position", "prepared")
+    __slots__ = ("_begin", "_connection", "generation", "position", "prepared", "sight")
 
     def __init__(
         self,
         begin: Callable[[], tuple[sqlite3.Connection, _Seen]],
         known: _Seen | None = None,
         prepared: Prepared | None = None,
+        sight: Sight | None = None,
     ) -> None:
         self._begin = begin
         self._connection: sqlite3.Connection | None = None
         self.prepared = prepared
+        self.sight = sight
         if known is None:
             self._connection, known = begin()
         self.generation, self.position = known
@@ -94,6 +101,10 @@ class Snapshot:
     def lsn(self) -> int:
         """The LSN this state reflects."""
         return self.position.applied_lsn
+
+    def sees(self, name: str) -> bool:
+        """Return whether the caller may see a tag of this name, whether there is one or not."""
+        return self.sight is None or self.sight(name)
 
     def touched(self, *keys: str) -> dict[str, int]:
         """Return the LSN that last touched each key, 0 for never: what an append expects."""
@@ -142,9 +153,10 @@ class Database:
         self, known: _Seen | None, refuse: Callable[[Position], None] | None = None
     ) -> Iterator[Snapshot]:
         begun: list[_Open] = []
+        seen_by = sight()
 
         def begin() -> tuple[sqlite3.Connection, _Seen]:
-            begun.append(self._reader())
+            begun.append(self._reader(seen_by))
             connection, before = begun[0].connection, self._generation.seen()
             connection.execute("BEGIN")
             position = read_position(connection)
@@ -156,7 +168,7 @@ class Database:
             return connection, seen
 
         try:
-            yield Snapshot(begin, known, self._prepared)
+            yield Snapshot(begin, known, self._prepared, seen_by)
         except sqlite3.DatabaseError as reason:
             for opened in begun:
                 self._forsake_if_damaged(opened, reason)
@@ -165,6 +177,8 @@ class Database:
             for opened in begun:
                 if opened.connection.in_transaction:
                     opened.connection.execute("ROLLBACK")
+                if opened.sees is not None:
+                    opened.sees.forget()
 
     def position(self) -> Position:
         """Return which ledger the view reflects, and how far."""
@@ -210,20 +224,26 @@ class Database:
     def close(self) -> None:
         """Close what this thread and the applying connection have open."""
         with self._apply_lock:
-            mine = getattr(self._local, "open", None)
-            for opened in filter(None, (mine, self._writer)):
-                opened.connection.close()
-            self._local.open = self._writer = None
+            for opened in (*vars(self._local).values(), self._writer):
+                if opened is not None:
+                    opened.connection.close()
+            vars(self._local).clear()
+            self._writer = None
 
     # ----------------------------------------------------------------------------------------
 
-    def _reader(self) -> _Open:
-        mine: _Open | None = getattr(self._local, "open", None)
+    def _reader(self, seen_by: Sight | None = None) -> _Open:
+        """Return this thread's connection; for who may not see everything there is another."""
+        name = "open" if seen_by is None else "limited"
+        mine: _Open | None = getattr(self._local, name, None)
         if mine is None or not mine.is_at(self._path):
             if mine is not None:
-                self._local.open = None
+                setattr(self._local, name, None)
                 mine.connection.close()
-            self._local.open = mine = self._connect(reading=True)
+            mine = self._connect(reading=True, limited=seen_by is not None)
+            setattr(self._local, name, mine)
+        if mine.sees is not None and seen_by is not None:
+            mine.sees.by = seen_by
         return mine
 
     def _open_writer(self) -> sqlite3.Connection:
@@ -254,7 +274,7 @@ class Database:
             writer, self._writer = self._writer, None
             writer.connection.close()
 
-    def _connect(self, *, reading: bool) -> _Open:
+    def _connect(self, *, reading: bool, limited: bool = False) -> _Open:
         try:
             # Before it is opened: a file replaced in between is then opened once more at the next
             # use; the other way round this thread would read the old one for ever.
@@ -268,11 +288,14 @@ class Database:
             )
         except (sqlite3.OperationalError, FileNotFoundError) as reason:
             raise ViewBuilding("The view is not there yet; ask again shortly.") from reason
-        opened = _Open(connection, (stat.st_dev, stat.st_ino))
+        file = (stat.st_dev, stat.st_ino)
+        opened = _Open(connection, file)
         try:
             # Durability is the ledger's: a view lost to a power cut is rebuilt.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA temp_store = MEMORY")
+            if limited:
+                opened = _Open(connection, file, limit(connection))
             connection.execute(f"PRAGMA query_only = {reading:d}")
         except sqlite3.DatabaseError as reason:
             connection.close()
@@ -338,10 +361,11 @@ class _Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A connection, and the identity of the file it has open."""
+    """A connection, the identity of the file it has open, and whom it lets see what, if not all."""
 
     connection: sqlite3.Connection
     file: tuple[int, int]
+    sees: Sees | None = None
 
     def is_at(self, path: Path) -> bool:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from datastore_logic.domain.moment import LIMIT
+from datastore_logic.domain.tags import TagRef
 from datastore_logic.errors import NotFound
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def history(
         (tag_id, LIMIT if before is None else before, limit),
     )
     return [
-        ActRow(lsn, time, actor, act, orjson.loads(about)) for lsn, time, actor, act, about in rows
+        ActRow(lsn, time, actor, act, _shown(snapshot, orjson.loads(about)))
+        for lsn, time, actor, act, about in rows
     ]
 
 
@@ -46,8 +48,10 @@ def last_called(snapshot: Snapshot, name: str) -> int:
     """Return the id of the tag that has this name, or was the last to have it.
 
     Raises:
-        NotFound: no tag ever had it.
+        NotFound: no tag ever had it, or none that the caller may see under that name.
     """
+    if not snapshot.sees(name):
+        raise NotFound("tag", name)
     found = snapshot.connection.execute(
         "SELECT tag_id FROM tag_version WHERE name = ?"
         " ORDER BY until_lsn IS NULL DESC, lsn DESC LIMIT 1",
@@ -56,3 +60,20 @@ def last_called(snapshot: Snapshot, name: str) -> int:
     if found is None:
         raise NotFound("tag", name)
     return int(found[0])
+
+
+def _shown(snapshot: Snapshot, about: dict[str, Any]) -> dict[str, Any]:
+    """Return what an act told, but for the source of a clone which the caller does not see."""
+    if "source" in about and not _is_seen(snapshot, TagRef.parse(about["source"])):
+        del about["source"]
+    return about
+
+
+def _is_seen(snapshot: Snapshot, source: TagRef) -> bool:
+    """Return whether the caller sees a tag by the name under which it was cloned."""
+    if snapshot.sight is None:
+        return True
+    if not snapshot.sees(source.name):
+        return False
+    query = "SELECT 1 FROM tag_version WHERE name = ?"
+    return snapshot.connection.execute(query, (source.name,)).fetchone() is not None

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class HeldList:
     """A payload list, the tag it is in if it is in one, and whether that is a streamed one.
 
-    Of its timeline: whether it is pinned, and whether it keeps segments.
+    `origin` is that tag, or the one it was last in. Of its timeline: whether it is pinned, and
+    whether it keeps segments.
     """
 
     id: int
     type_id: int
     payload_type: str
     tag_id: int | None
+    origin: int | None
     timeline_id: int
     iov_count: int
     streamed: bool
@@ -36,8 +38,8 @@ class HeldList:
 
 
 _LIST: Final = (
-    "SELECT l.id, l.type_id, p.name, l.tag_id, l.timeline_id, l.iov_count,"
-    " coalesce(g.streamed, 0), t.shared, t.streamed"
+    "SELECT l.id, l.type_id, p.name, l.tag_id, coalesce(l.tag_id, l.from_tag), l.timeline_id,"
+    " l.iov_count, coalesce(g.streamed, 0), t.shared, t.streamed"
     " FROM payload_list l JOIN payload_type p ON p.id = l.type_id"
     " JOIN timeline t ON t.id = l.timeline_id LEFT JOIN global_tag g ON g.id = l.tag_id"
 )
@@ -114,7 +116,9 @@ def detach(step: Step, held: HeldList) -> None:
     """Take a list out of the tag it is in."""
     if held.tag_id is None:
         return
-    step.view.execute("UPDATE payload_list SET tag_id = NULL WHERE id = ?", (held.id,))
+    step.view.execute(
+        "UPDATE payload_list SET tag_id = NULL, from_tag = tag_id WHERE id = ?", (held.id,)
+    )
     _end_attachment(step, held.tag_id, held.type_id)
     change_content(step, held.tag_id, lists=-1, iovs=-held.iov_count)
 

@@ -14,7 +14,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.view.contents import find_content
+from datastore_logic.view.contents import find_content, refuse_unseen
 from datastore_logic.view.editions import edition, slices_of
 from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.slices import Damaged, Slices
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     Ask = Callable[[TagRef, str], None]
     """Have slices made of the edition that a reference names."""
+
+    _Key = tuple[TagRef, int]
+    """What is asked for; of which tag, where that depends on who asks."""
 
 REMEMBERED: Final = 64
 """References that are remembered; each may hold the slices of a small content."""
@@ -60,6 +63,7 @@ class _Known:
     Of the view's `generation` it is known that the mark was the same.
     """
 
+    key: _Key
     ref: TagRef
     mark: tuple[object, ...]
     content: Content
@@ -81,7 +85,7 @@ class Prepared:
     def __init__(self, files: SliceFiles | None = None, ask: Ask | None = None) -> None:
         self._files = files
         self._ask = ask
-        self._known: dict[TagRef, _Known] = {}
+        self._known: dict[_Key, _Known] = {}
         self._lock = Lock()
 
     def standing(self, snapshot: Snapshot, ref: TagRef, moment: Moment) -> tuple[Content, Standing]:
@@ -89,10 +93,18 @@ class Prepared:
 
         Not for TAG@<lsn>. The content's `lsn` is of when it was first looked at.
 
+        What a name names is the same for all who may see it. A fingerprint may be of several tags
+        that had the name, or of one that is called otherwise by now: so who does not see everything
+        is answered from what is known of the first that they see, which the view is asked for.
+
         Raises:
-            NotFound: no such tag, or it never had that fingerprint.
+            NotFound: no such tag that the caller may see, or it never had that fingerprint.
         """
-        known = self._recalled(snapshot, ref)
+        refuse_unseen(snapshot, ref)
+        key: _Key = (ref, 0)
+        if snapshot.sight is not None and ref.fingerprint is not None:
+            key = (ref, find_content(snapshot, ref).tag.id)
+        known = self._recalled(snapshot, key)
         slices = known.slices or self._slices(snapshot, known)
         if slices is None:
             return known.content, look_up(snapshot.connection, known.content, moment)
@@ -102,19 +114,19 @@ class Prepared:
             self._forsake(known, reason)
             return self.standing(snapshot, ref, moment)
 
-    def _recalled(self, snapshot: Snapshot, ref: TagRef) -> _Known:
+    def _recalled(self, snapshot: Snapshot, key: _Key) -> _Known:
         """Return what is known of a reference in this very state.
 
         The view's file is left alone only if nothing at all was written since, and slices answer.
         """
-        known = self._known.get(ref)
+        known = self._known.get(key)
         if (
             known is None
             or known.slices is None
             or known.generation is None
             or known.generation != snapshot.generation
         ):
-            known = _found_out(snapshot, ref, known)
+            known = _found_out(snapshot, key, known)
             self._remember(known)
         known.asked += 1
         known.used = monotonic()
@@ -128,9 +140,9 @@ class Prepared:
         Only here is a lock taken: one that each answer takes makes threads wait in line.
         """
         with self._lock:
-            self._known[known.ref] = known
+            self._known[known.key] = known
             if len(self._known) > REMEMBERED:
-                del self._known[min(self._known.values(), key=lambda each: each.used).ref]
+                del self._known[min(self._known.values(), key=lambda each: each.used).key]
 
     def _slices(self, snapshot: Snapshot, known: _Known) -> Slices | None:
         """Return slices if there are any by now."""
@@ -158,15 +170,16 @@ class Prepared:
             self._files.delete(known.edition)
 
 
-def _found_out(snapshot: Snapshot, ref: TagRef, known: _Known | None) -> _Known:
+def _found_out(snapshot: Snapshot, key: _Key, known: _Known | None) -> _Known:
     """Return what was known, if nothing has touched the tag since, else what there is now."""
+    ref, _ = key
     mark = _mark(snapshot.connection, snapshot.position.ledger, ref)
     if known is not None and known.mark == mark:
         known.generation = snapshot.generation
         return known
     content = find_content(snapshot, ref)
     rows = sum(held.iov_count or 0 for held in content.lists)
-    return _Known(ref, mark, content, rows, snapshot.generation)
+    return _Known(key, ref, mark, content, rows, snapshot.generation)
 
 
 def _mark(connection: sqlite3.Connection, ledger: str, ref: TagRef) -> tuple[object, ...]:

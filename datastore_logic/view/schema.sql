@@ -141,10 +141,12 @@ CREATE TABLE timeline (
     lsn INTEGER NOT NULL
 );
 
--- A list of no tag has no `tag_id`. `lsn`: the entry that made it.
+-- A list of no tag has no `tag_id`; `from_tag` is the one it was last taken out of. `lsn`: the entry
+-- that made it.
 CREATE TABLE payload_list (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     tag_id INTEGER,
+    from_tag INTEGER,
     type_id INTEGER NOT NULL,
     timeline_id INTEGER NOT NULL,
     created TEXT NOT NULL,
@@ -227,7 +229,8 @@ CREATE TABLE iov_past (
     PRIMARY KEY (timeline_id, start_major, start_minor, until_lsn)
 ) WITHOUT ROWID;
 
--- Payload IOVs in no list: not yet attached, or detached by newer ones.
+-- Payload IOVs in no list: not yet attached, or detached by newer ones, in a list of `from_tag` or one
+-- that had been.
 CREATE TABLE loose_iov (
     id INTEGER PRIMARY KEY,
     start_major INTEGER NOT NULL,
@@ -240,7 +243,8 @@ CREATE TABLE loose_iov (
     size INTEGER,
     revision INTEGER,
     inserted TEXT NOT NULL,
-    lsn INTEGER NOT NULL
+    lsn INTEGER NOT NULL,
+    from_tag INTEGER
 );
 
 -- When payload IOVs came to be: those from `first_id` on up to the next row's.

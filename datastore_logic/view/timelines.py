@@ -118,14 +118,14 @@ class Writer:
         self._lsn = lsn
         self._time = time
 
-    def detach(self, starts: Sequence[Pair]) -> int:
-        """Take rows out, keep them as IOVs in no list, and return how many."""
+    def detach(self, starts: Sequence[Pair], from_tag: int | None) -> int:
+        """Take rows out, keep them as IOVs in no list that came from a tag; return how many."""
         if not starts:
             return 0
         self._view.executemany(
-            f"INSERT OR REPLACE INTO loose_iov SELECT id, {COLUMNS}, {_BIRTH}, ?"  # noqa: S608
+            f"INSERT OR REPLACE INTO loose_iov SELECT id, {COLUMNS}, {_BIRTH}, ?, ?"  # noqa: S608
             f" FROM iov WHERE {_AT}",
-            [(self._lsn, self._id, *start) for start in starts],
+            [(self._lsn, from_tag, self._id, *start) for start in starts],
         )
         return self.delete(starts)
 

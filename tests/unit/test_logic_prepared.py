@@ -160,7 +160,7 @@ def test_few_references_are_remembered(view, monkeypatch):
     for tag in ("A", "B", "C"):
         view.hold(tag, {})
         ask(view, known, TagRef(TagName(tag)), (0, 0))
-    assert [ref.name for ref in known._known] == ["B", "C"]
+    assert [ref.name for ref, _ in known._known] == ["B", "C"]
 
 
 # a large content --------------------------------------------------------------------------------

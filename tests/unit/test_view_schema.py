@@ -6,7 +6,7 @@ from importlib import resources
 
 from datastore_logic.view.database import SCHEMA_VERSION
 
-KNOWN = (7, "bfb22818785800f4")
+KNOWN = (8, "68935b9319c10b9e")
 """The version, and the schema that it is of, but for comments and white space."""
 
 
