@@ -1,13 +1,18 @@
 """The databuffer over HTTP: one pool of kept-alive connections a process, made after the fork.
 
 One method a verb. A request that was not sent, or that may safely be sent twice, is sent a
-second time; any other that breaks raises `OutcomeUnknown`. It reads no proxy settings.
+second time; any other that breaks raises `OutcomeUnknown`. It reads no proxy settings. It shows the
+secret that the tiers share; a databuffer that does not take it is away, as far as callers go.
 """
 
 from __future__ import annotations
 
+import logging
+import math
+import ssl
+import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
@@ -18,12 +23,15 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     NewConnectionError,
+    SSLError,
 )
 
+from datastore_logic.access.tier_secret import TierSecret, link_path
 from datastore_logic.errors import (
     BufferAway,
     BufferIsFrozen,
     BufferRefused,
+    LinksNotOffered,
     LogicError,
     LsnBeyondHead,
     OutcomeUnknown,
@@ -50,6 +58,13 @@ CHUNK: Final = 1 << 20
 ASKED_AT_ONCE: Final = 20_000
 """Digests in one question about blobs; the databuffer takes more, but then answers nobody else."""
 _NOT_SENT: Final = (NewConnectionError, ConnectTimeoutError)
+_NOT_LET_IN: Final = frozenset({401, 403})
+_NOT_SHARED: Final = "the tiers do not share a BUFFER_TOKEN"
+_STRANGER: Final = "The databuffer's certificate is not one to trust: see BUFFER_CA."
+_SAID_AGAIN: Final = 60.0
+"""Seconds between two lines in the log that the tiers share no secret."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +118,51 @@ class Document:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A URL by which whoever has it may read one payload until `expires`, seconds since 1970."""
+
+    url: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A request; `read` seconds may pass until its answer, `twice` it may do no harm."""
+
+    method: str
+    path: str
+    body: bytes | Iterable[bytes] | None
+    headers: Mapping[str, str]
+    read: float
+    twice: bool
+    preload: bool
+
+    @property
+    def streams(self) -> bool:
+        """Whether its body can be sent only once."""
+        return not (self.body is None or isinstance(self.body, bytes))
+
+    def showing(self, secret: str) -> _Question:
+        """Return it with a secret shown."""
+        return replace(self, headers={**self.headers, "Authorization": f"Bearer {secret}"})
+
+
 class BufferClient:
     """The databuffer at one URL. Constructing it opens no socket."""
 
     def __init__(self, config: Config) -> None:
         scheme, _, host, port, self._prefix, _, _ = urllib3.util.parse_url(config.buffer_url)
+        settings: dict[str, Any] = {"maxsize": config.threads + 2, "retries": False}
+        if scheme == "https":
+            settings["ssl_context"] = ssl.create_default_context(cafile=config.buffer_ca)
         make = urllib3.HTTPSConnectionPool if scheme == "https" else urllib3.HTTPConnectionPool
-        self._pool = make(
-            str(host),
-            port,
-            maxsize=config.threads + 2,
-            retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=config.buffer_timeout),
-        )
+        self._pool = make(str(host), port, **settings)
         self._endpoints: Endpoints = config.endpoints
         self._read_timeout = config.buffer_timeout
+        self._secret = TierSecret(config.access.buffer_token)
+        self._public_url = config.buffer_public_url
+        self._complained_at = -math.inf
 
     # the streaming buffer -------------------------------------------------------------------
 
@@ -142,15 +187,15 @@ class BufferClient:
         path = self._endpoints.send
         if payload_type is not None:
             path = f"{path}?type={_quoted(payload_type)}"
-        return self._post(path, body, key)
+        return self._post(path, body, key, acting=True)
 
     def freeze(self, body: bytes, key: str | None) -> Answer:
         """Freeze the streaming buffer. Freezing it twice is harmless."""
-        return self._post(self._endpoints.freeze, body, key, twice=True)
+        return self._post(self._endpoints.freeze, body, key, twice=True, acting=True)
 
     def clean(self, key: str | None) -> Answer:
         """Archive what the streaming buffer holds and open it again."""
-        return self._post(self._endpoints.clean, b"", key)
+        return self._post(self._endpoints.clean, b"", key, acting=True)
 
     # the ledger -----------------------------------------------------------------------------
 
@@ -222,6 +267,18 @@ class BufferClient:
         path = f"/blobs/sha256/{digest.hex}"
         return self._send(method, path, None, headers, twice=True, preload=False)
 
+    def link(self, digest: Digest, lifetime: int) -> Link:
+        """Return a link to the payload that is good for so many seconds, whoever has it.
+
+        Raises:
+            LinksNotOffered: nobody said where the outside reaches the databuffer.
+        """
+        if not (self._public_url and self._secret):
+            raise LinksNotOffered
+        expires = int(time.time()) + lifetime
+        path = link_path(digest, expires, self._proven()[0])
+        return Link(f"{self._public_url}{path}", expires)
+
     # small documents ------------------------------------------------------------------------
 
     def get_state(self, name: str) -> Document | None:
@@ -244,8 +301,12 @@ class BufferClient:
     def _get(self, path: str) -> Answer:
         return _answer(self._send("GET", path, twice=True))
 
-    def _post(self, path: str, body: bytes, key: str | None, *, twice: bool = False) -> Answer:
+    def _post(
+        self, path: str, body: bytes, key: str | None, *, twice: bool = False, acting: bool = False
+    ) -> Answer:
         headers = {} if key is None else {"Idempotency-Key": key}
+        if acting and (actor := ACTOR.get()):
+            headers["X-Actor"] = _quoted(actor)
         return _answer(self._send("POST", path, body, headers, twice=twice or key is not None))
 
     def _send(
@@ -259,28 +320,67 @@ class BufferClient:
         twice: bool = False,
         preload: bool = True,
     ) -> BaseHTTPResponse:
-        """Send, and once more where that can do no harm."""
+        """Send, with all that goes along with every request."""
         headers = headers or {}
         if request_id := REQUEST_ID.get():
             headers["X-Request-Id"] = request_id
-        wait = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout or self._read_timeout)
+        read = timeout or self._read_timeout
+        question = _Question(method, path, body, headers, read, twice, preload)
+        return self._let_in(self._shown(question) if self._secret else self._sent(question))
+
+    def _shown(self, question: _Question) -> BaseHTTPResponse:
+        """Send it with the secret; what was refused, with the other one, if it can be repeated."""
+        first, *others = self._proven()[:1] if question.streams else self._secret.choices()
+        response = self._sent(question.showing(first))
+        for other in others if response.status in _NOT_LET_IN else ():
+            _done_with(response)
+            response = self._sent(question.showing(other))
+            if response.status not in _NOT_LET_IN:
+                self._secret.took(other)
+        return response
+
+    def _proven(self) -> tuple[str, ...]:
+        """Return the secrets, that first which the databuffer takes; ask it if there are two."""
+        if len(self._secret.choices()) > 1:
+            self.head()
+        return self._secret.choices()
+
+    def _let_in(self, response: BaseHTTPResponse) -> BaseHTTPResponse:
+        """Return an answer, unless it is that we are not known: that is no fault of our caller.
+
+        Raises:
+            BufferAway: it is.
+        """
+        if response.status not in _NOT_LET_IN:
+            return response
+        _done_with(response)
+        if time.monotonic() - self._complained_at >= _SAID_AGAIN:
+            self._complained_at = time.monotonic()
+            log.error("the databuffer answers %d: %s", response.status, _NOT_SHARED)
+        raise BufferAway(f"The databuffer does not let this tier in: {_NOT_SHARED}.")
+
+    def _sent(self, question: _Question) -> BaseHTTPResponse:
+        """Send, and once more where that can do no harm."""
+        wait = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=question.read)
         sent = False
-        for last in (not twice, True):
+        for last in (not question.twice, True):
             try:
                 return self._pool.urlopen(
-                    method,
-                    (self._prefix or "") + path,
-                    body=body,
-                    headers=headers,
+                    question.method,
+                    (self._prefix or "") + question.path,
+                    body=question.body,
+                    headers=question.headers,
                     redirect=False,
                     timeout=wait,
-                    preload_content=preload,
+                    preload_content=question.preload,
                 )
             except HTTPError as reason:
+                if _is_a_stranger(reason):
+                    raise BufferAway(_STRANGER) from reason
                 reached = not isinstance(reason, _NOT_SENT)
                 sent = sent or reached
                 if last or not reached:
-                    raise _silence(method, sent=sent) from reason
+                    raise _silence(question.method, sent=sent) from reason
         raise AssertionError  # pragma: no cover
 
 
@@ -340,6 +440,18 @@ def refusal(answer: Answer) -> LogicError:
 
 def _answer(response: BaseHTTPResponse) -> Answer:
     return Answer(response.status, response.data, _lsn(response))
+
+
+def _is_a_stranger(reason: HTTPError) -> bool:
+    """Say whether it is that the server has no certificate we know; then nothing was sent."""
+    cause = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
+    return isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _done_with(response: BaseHTTPResponse) -> None:
+    """Give a connection back whose answer is of no interest."""
+    response.drain_conn()
+    response.release_conn()
 
 
 def _lsn(response: BaseHTTPResponse) -> int:

@@ -9,6 +9,7 @@
     ├── Forbidden           whoever asks may not
     ├── TooManyRequests     of one caller in too short a time
     ├── NotFound            no such thing, or none that the caller may see
+    ├── LinksNotOffered     there are no links to payloads here
     ├── PayloadsMissing     payloads named by digest are not in the store
     ├── PreflightFailed     a strict freeze found gaps or missing payloads
     ├── Conflict            others kept changing what this was decided about
@@ -117,6 +118,15 @@ class NotFound(LogicError):
     def __init__(self, what: str, name: str) -> None:
         super().__init__(f"No {what.replace('_', ' ')} {name}.")
         self.code = f"{what}_not_found"
+
+
+class LinksNotOffered(LogicError):
+    """Links to payloads are not given out: BUFFER_PUBLIC_URL or BUFFER_TOKEN is not set."""
+
+    code = "links_not_offered"
+
+    def __init__(self) -> None:
+        super().__init__("There are no links to payloads here; get the payload itself.")
 
 
 class PayloadsMissing(LogicError):
@@ -251,6 +261,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         Forbidden: 403,
         TooManyRequests: 429,
         NotFound: 404,
+        LinksNotOffered: 404,
         PayloadsMissing: 409,
         PreflightFailed: 409,
         Conflict: 409,
