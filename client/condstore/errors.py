@@ -121,7 +121,8 @@ class Answered(CondstoreError):
         request_id: str = "",
         advice: str = "",
     ) -> None:
-        source = f" ({status} from {url}{_found_by(status, request_id)})" if url else ""
+        found_by = _found_by(status, request_id, detail)
+        source = f" ({status} from {url}{found_by})" if url else ""
         super().__init__(f"{detail}{source}{advice and f': {advice}'}")
         self.detail = detail
         self.status = status
@@ -251,7 +252,7 @@ def from_answer(
         return Frozen(detail, status=status, code=code or "FROZEN", url=url, request_id=request)
     if status in _NOT_NOW:
         wait = _seconds(headers.get("Retry-After", ""), time.time())
-        found = f"{url} says: {detail} ({status}{_found_by(status, request)})"
+        found = f"{url} says: {detail} ({status}{_found_by(status, request, detail)})"
         return (TooOften if status == 429 else ServerAway)(
             found, retry_after=wait, request_id=request
         )
@@ -290,9 +291,10 @@ def _request_id(told: object) -> str:
     return told if isinstance(told, str) and _REQUEST_ID.fullmatch(told) else ""
 
 
-def _found_by(status: int, request_id: str) -> str:
-    """Say, of a server's own failure, what finds it in its log."""
-    return f", request {request_id}" if status >= 500 and request_id else ""
+def _found_by(status: int, request_id: str, detail: str) -> str:
+    """Say, of a server's own failure, what finds it in its log, unless its words do."""
+    told = status < 500 or not request_id or request_id in detail
+    return "" if told else f", request {request_id}"
 
 
 def _seconds(retry_after: str, now: float) -> float | None:

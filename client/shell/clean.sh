@@ -13,6 +13,7 @@ usage: clean.sh [MESSAGE]
   ./clean.sh 'next training set'
 
 DS_BURL is the service (default http://localhost:5000).
+CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE says who asks, if it wants to know.
 Exit status: 0 cleaned; 1 its volume failed; 2 used wrongly; else curl's:
 7 nobody is there, 22 refused.
 END

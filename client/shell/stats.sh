@@ -14,6 +14,7 @@ usage: stats.sh [-d | -f]
   DS_BURL=http://datastore:5000 ./stats.sh
 
 DS_BURL is the service (default http://localhost:5000).
+CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE says who asks, if it wants to know.
 Exit status: 0; 2 used wrongly; else curl's: 7 nobody is there, 22 refused.
 END
 }

@@ -17,6 +17,7 @@ usage: streamdata.sh [-c CHANNEL] [-j JOBS] FILE...
 SRV is the URL of /streamdata (default: DS_BURL or http://localhost:5000, and
 /streamdata). Each call stores each file once, however often it is tried again;
 another call stores it again.
+CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE says who asks, if it wants to know.
 Exit status: 0 all are stored; 1 some are not (frozen, refused, nobody there);
 2 used wrongly.
 END
@@ -49,22 +50,28 @@ answers=$(mktemp -d)
 trap 'rm -rf "$answers"' EXIT
 key=$(fresh_key)
 
-# So many files a curl: a command line has an end.
+# The transfers of some files, as one configuration: a command line has an end, and is no secret.
+transfers() {
+    local file at=$number
+    for file in "$@"; do
+        [ "$at" -eq "$number" ] || printf 'next\n'
+        at=$((at + 1))
+        transfer
+        printf 'header = "Idempotency-Key: %s-%s"\n' "$key" "$at"
+        printf 'data-binary = %s\n' "$(quoted "@$file")"
+        printf 'output = %s\nurl = %s\n' "$(quoted "$answers/$at")" "$(quoted "$url")"
+    done
+}
+
+# Answers are said some at a time.
 readonly SOME=200
 number=0 failed=0
+beware "$url"
 while [ $# -gt 0 ]; do
     here=("${@:1:SOME}")
     shift "${#here[@]}"
-    transfers=()
-    for file in "${here[@]}"; do
-        number=$((number + 1))
-        [ ${#transfers[@]} -eq 0 ] || transfers+=(--next)
-        transfers+=("${curl_options[@]}" --header "Idempotency-Key: $key-$number"
-            --data-binary "@$file" --output "$answers/$number" "$url")
-    done
     # Which of them failed is told by the answers below, one by one.
-    curl --parallel --parallel-max "$jobs" "${transfers[@]}" || true
-    number=$((number - ${#here[@]}))
+    curl --parallel --parallel-max "$jobs" --config <(transfers "${here[@]}") || true
     for file in "${here[@]}"; do
         number=$((number + 1))
         said=$(cat "$answers/$number" 2>/dev/null || true)

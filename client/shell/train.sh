@@ -16,6 +16,7 @@ usage: train.sh [-u USER]
 USER and TOKEN say who freezes it; the token is not kept. It is taken from the
 environment only, where others do not see it. DS_BURL is the service (default
 http://localhost:5000).
+CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE says who asks, if it wants to know.
 Exit status: 0 frozen; 1 waiting; 2 used wrongly; else curl's: 7 nobody is
 there, 22 refused.
 END

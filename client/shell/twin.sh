@@ -8,12 +8,58 @@ base=${DS_BURL:-${CONDSTORE_URL:-http://localhost:5000}}
 base=${base%%,*}
 base=${base%/}
 
-# A failure has curl's own status (22: the service said no, 7: nobody is there), its body is shown.
-# What is tried again carries the same Idempotency-Key, so that it is done once.
-curl_options=(
-    --silent --show-error --no-progress-meter --fail-with-body --connect-timeout 5 --max-time 120
-    --retry 3 --retry-connrefused --header 'Content-Type: application/json'
-)
+# Who asks: CONDSTORE_TOKEN, or the first line of CONDSTORE_TOKEN_FILE. It is handed to curl as a
+# configuration through a pipe: on its command line all users of the machine could read it.
+token=${CONDSTORE_TOKEN:-}
+if [ -z "$token" ] && [ -n "${CONDSTORE_TOKEN_FILE:-}" ]; then
+    IFS= read -r token <"$CONDSTORE_TOKEN_FILE" || [ -n "$token" ] || {
+        printf '%s: CONDSTORE_TOKEN_FILE=%s holds no token\n' "${0##*/}" "$CONDSTORE_TOKEN_FILE" >&2
+        exit 2
+    }
+fi
+case $token in
+    *[![:graph:]]* | *[\"\\]*)
+        printf '%s: CONDSTORE_TOKEN has characters that no token has\n' "${0##*/}" >&2
+        exit 2
+        ;;
+esac
+
+# Say once that a token may be read on its way to another machine.
+beware() {
+    case $1 in
+        https:* | http://localhost | http://localhost[:/]* | http://127.* | 'http://[::1]'*) ;;
+        *)
+            [ -z "$token" ] || printf '%s: the token goes over plain http to %s: %s\n' \
+                "${0##*/}" "$1" 'give an https:// URL (CONDSTORE_CA for a CA of your own)' >&2
+            ;;
+    esac
+}
+
+# Write a text as curl's configurations quote it.
+quoted() {
+    local text=${1//\\/\\\\}
+    text=${text//\"/\\\"}
+    printf '"%s"' "${text//$'\n'/\\n}"
+}
+
+# The configuration of one transfer, for `curl --config <(transfer)`. A failure has curl's own status
+# (22: the service said no, 7: nobody is there), its body is shown. What is tried again carries the
+# same Idempotency-Key, so that it is done once.
+transfer() {
+    cat <<END
+silent
+show-error
+no-progress-meter
+fail-with-body
+connect-timeout = 5
+max-time = 120
+retry = 3
+retry-connrefused
+header = "Content-Type: application/json"
+END
+    [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"
+    [ -z "${CONDSTORE_CA:-}" ] || printf 'cacert = %s\n' "$(quoted "$CONDSTORE_CA")"
+}
 
 # Print one complaint and how the script is used; exit status 2.
 misused() {
@@ -40,8 +86,9 @@ fresh_key() {
 # cannot take back from a pipe what an attempt before it has said.
 ask() {
     local status=0 file
+    beware "$base"
     file=$(mktemp)
-    curl "${curl_options[@]}" --output "$file" "$@" || status=$?
+    curl --config <(transfer) --output "$file" "$@" || status=$?
     answer=$(cat "$file")
     rm -f "$file"
     [ -z "$answer" ] || printf '%s\n' "$answer"
