@@ -70,6 +70,7 @@ ROUTES: Final[Mapping[str, Need | Role]] = MappingProxyType(
         "v1.list_types": READ,
         "v1.show_list": READ,
         "v1.payload": READ,
+        "v1.payload_link": READ,
         "v1.missing_payloads": READ,
         "v1.store_payload": PRODUCER,
         "v1.insert_iovs": EDITOR,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from flask import Response, request
 
 from datastore_logic.buffer_client import Answer, refusal
 from datastore_logic.domain.tags import Digest
-from datastore_logic.errors import NotFound
+from datastore_logic.errors import BadRequest, NotFound
 from datastore_logic.web import wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
 
 MAX_DIGESTS: Final = 10_000
+LIFETIME: Final = 3600
+MOST_LIFETIME: Final = 23 * 3600
+"""Seconds that a link may be good for: the databuffer takes a day, and clocks differ."""
+
 PASSED_ON: Final = ("Range", "If-None-Match", "If-Range", "If-Modified-Since")
 PASSED_BACK: Final = (
     "Content-Type", "Content-Length", "Content-Range", "Accept-Ranges", "ETag", "Cache-Control",
@@ -56,8 +61,31 @@ def payload(tier: Tier, hexdigits: str) -> Response:
     return response
 
 
+def payload_link(tier: Tier, hexdigits: str) -> Response:
+    """Give a link to a payload's bytes at the databuffer, for who has no credential of its own."""
+    digest, lifetime = Digest.parse(f"sha256:{hexdigits}"), _lifetime()
+    link = tier.buffer.link(digest, lifetime)
+    if tier.buffer.missing([digest]):
+        raise NotFound("payload", digest)
+    expires = datetime.fromtimestamp(link.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    response = wire.answer({"url": link.url, "expires": expires})
+    response.headers["Cache-Control"] = "no-store"  # it is as good as a credential
+    return response
+
+
+def _lifetime() -> int:
+    told = request.args.get("lifetime", str(LIFETIME))
+    if not (
+        told.isascii() and told.isdigit() and len(told) < 9 and 1 <= int(told) <= MOST_LIFETIME
+    ):
+        words = f"lifetime: must be a number of seconds from 1 to {MOST_LIFETIME}"
+        raise BadRequest(words, field="lifetime")
+    return int(told)
+
+
 ROUTES: Final = (
     Route("POST", "/payloads", store_payload),
     Route("POST", "/payloads/missing", missing_payloads),
     Route("GET", "/payloads/sha256/<hexdigits>", payload),
+    Route("GET", "/payloads/sha256/<hexdigits>/link", payload_link, ("lifetime",)),
 )
