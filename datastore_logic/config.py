@@ -121,7 +121,7 @@ class Config:
             iov_mode=IovMode(env.one_of(environ, "CDB_IOV_MODE", default.iov_mode, *IovMode)),
             slices_bytes=env.integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),
             access=Access.from_environ(environ),
-            buffer_ca=env.readable_file(environ, "BUFFER_CA"),
+            buffer_ca=env.certificates(environ, "BUFFER_CA"),
             buffer_public_url=env.url(environ, "BUFFER_PUBLIC_URL", default.buffer_public_url),
             **_tls(environ),
             trusted_proxies=env.networks(environ, "TRUSTED_PROXIES"),

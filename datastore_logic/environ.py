@@ -6,6 +6,7 @@ Everything here raises `BadConfiguration` with the variable's name. Secrets are 
 
 from __future__ import annotations
 
+import ssl
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,3 +101,14 @@ def readable_file(environ: Mapping[str, str], name: str) -> Path | None:
             return Path(text)
     except OSError as reason:
         raise BadConfiguration(f"{name}={text}: {reason.strerror}") from reason
+
+
+def certificates(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return a file with certificates to trust, None where none is named."""
+    found = readable_file(environ, name)
+    if found is not None:
+        try:
+            ssl.create_default_context(cafile=found)
+        except ssl.SSLError as reason:
+            raise BadConfiguration(f"{name}={found} holds no certificates (PEM)") from reason
+    return found

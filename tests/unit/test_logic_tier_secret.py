@@ -23,7 +23,7 @@ from datastore_logic.access.tier_secret import PREFERRED, TierSecret, link_path
 from datastore_logic.buffer_client import ACTOR, BufferClient, _quoted
 from datastore_logic.config import Config
 from datastore_logic.domain.tags import Digest
-from datastore_logic.errors import BufferAway, LinksNotOffered
+from datastore_logic.errors import BadConfiguration, BufferAway, LinksNotOffered
 
 NEW = "new-0123456789abcdef0123456789abcdef"
 OLD = "old-0123456789abcdef0123456789abcdef"
@@ -248,6 +248,15 @@ def test_a_databuffer_at_https_is_known_by_its_certificate(tmp_path):
             with pytest.raises(BufferAway, match="BUFFER_CA"):
                 ask()
         assert buffer.asked == []
+
+
+def test_what_holds_no_certificates_is_refused_at_the_start(tmp_path):
+    """In one line that names the variable."""
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(BadConfiguration, match="BUFFER_CA"):
+        Config.from_environ({"BUFFER_CA": str(tmp_path / "ca.pem")})
+    made = issue(tmp_path)
+    assert Config.from_environ({"BUFFER_CA": str(made.ca)}).buffer_ca == made.ca
 
 
 # links -------------------------------------------------------------------------------------------
