@@ -11,14 +11,23 @@ import os
 import resource
 import signal
 import sys
-
-from aiohttp import web
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from databuffer.app import VOLUME_LEDGER, create_app
 from databuffer.config import Config
-from databuffer.errors import CannotStart, DatabufferError
+from databuffer.errors import DatabufferError
+from databuffer.watched import Watched
+from databuffer.web import keys
+from databuffer.web.listening import Listener
 from databuffer.web.server import Runner
+from databuffer.web.tls import Certificate
 from databuffer.web.traffic import TRAFFIC
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp import web
 
 _log = logging.getLogger("databuffer")
 _READ_BUFFER = 1 << 18
@@ -73,16 +82,30 @@ async def serve(config: Config) -> int:
         shutdown_timeout=_LAST_SECONDS,
         read_bufsize=_READ_BUFFER,
         keepalive_timeout=75,
+        header_timeout=config.header_timeout,
     )
-    await runner.setup()
-    try:
-        await _listen(runner, config)
-        _announce(config, app, runner)
-        failed = await _first(stop, app[VOLUME_LEDGER].failed)
-        await _drain(runner, app, config.shutdown_grace)
-    finally:
-        await runner.cleanup()
+    async with _certificate(config) as certificate:
+        await runner.setup()
+        try:
+            listener = Listener(config, runner.make_connection, certificate, app[keys.METRICS])
+            await listener.open()
+            _announce(config, app, listener)
+            failed = await _first(stop, app[VOLUME_LEDGER].failed)
+            await _drain(listener, app, config.shutdown_grace)
+        finally:
+            await runner.cleanup()
     return 1 if failed else 0
+
+
+@asynccontextmanager
+async def _certificate(config: Config) -> AsyncIterator[Certificate | None]:
+    """Follow the files of the certificate, where there is one."""
+    if config.tls_cert is None or config.tls_key is None:
+        yield None
+        return
+    certificate = Certificate(config.tls_cert, config.tls_key)
+    async with Watched(certificate.paths, certificate.take).followed():
+        yield certificate
 
 
 def _stop_signals() -> asyncio.Event:
@@ -92,31 +115,19 @@ def _stop_signals() -> asyncio.Event:
     return stop
 
 
-async def _listen(runner: web.AppRunner, config: Config) -> None:
-    site = web.TCPSite(runner, config.host, config.port, backlog=1024)
-    try:
-        await site.start()
-    except OSError as error:
-        raise CannotStart(
-            f"cannot listen on {config.host}:{config.port}: {error.strerror}"
-        ) from error
-
-
-def _announce(config: Config, app: web.Application, runner: web.AppRunner) -> None:
+def _announce(config: Config, app: web.Application, listener: Listener) -> None:
     head = app[VOLUME_LEDGER].head()
-    host, port = runner.addresses[0][:2]
     _log.info("configuration: %s", config)
     sys.stdout.write(
-        f"databuffer ready on http://{host}:{port} "
+        f"databuffer ready on {listener.url} "
         f"(volume {config.volume_root}, ledger {head.ledger[:8]} at LSN {head.lsn})\n"
     )
     sys.stdout.flush()
 
 
-async def _drain(runner: web.AppRunner, app: web.Application, grace: float) -> None:
+async def _drain(listener: Listener, app: web.Application, grace: float) -> None:
     """Finish what was begun. The framework's own way to stop drops the rest of a body."""
-    for site in list(runner.sites):
-        await site.stop()
+    listener.close()
     app[VOLUME_LEDGER].release()
     await app[TRAFFIC].stop(grace)
 

@@ -23,6 +23,7 @@ from databuffer.web import ledger as ledger_routes
 from databuffer.web import state as state_routes
 from databuffer.web import stream as stream_routes
 from databuffer.web.access import admit
+from databuffer.web.body import read_later
 from databuffer.web.metrics import Metrics
 from databuffer.web.middleware import add_request_id, outermost
 from databuffer.web.traffic import TRAFFIC, Traffic
@@ -73,10 +74,18 @@ def create_app(config: Config) -> web.Application:
     app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
     app[health_routes.HEALTH], app[TRAFFIC] = health, traffic
     for module in (blob_routes, ledger_routes, state_routes, stream_routes, health_routes):
-        app.add_routes(module.routes)
+        app.add_routes(map(_inviting_nobody, module.routes))
     app.on_response_prepare.append(add_request_id)
     app.cleanup_ctx.append(opened)
     return app
+
+
+def _inviting_nobody(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
+    """Have a body asked for (Expect: 100-continue) where it is read, the caller being known."""
+    if not isinstance(route, web.RouteDef):
+        return route
+    kwargs = {**route.kwargs, "expect_handler": read_later}
+    return web.RouteDef(route.method, route.path, route.handler, kwargs)
 
 
 def _following(

@@ -24,18 +24,27 @@ class Places:
         self.taken = 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self) -> AsyncIterator[Place]:
         """Hold a place."""
+        place = Place(self)
+        await place.take()
+        try:
+            yield place
+        finally:
+            place.give_up()
+
+    async def enter(self) -> None:
+        """Take one of the places; raise `Busy`."""
         if self._free.locked():
             await self._wait()
         else:
             await self._free.acquire()
         self.taken += 1
-        try:
-            yield
-        finally:
-            self.taken -= 1
-            self._free.release()
+
+    def leave(self) -> None:
+        """Make room."""
+        self.taken -= 1
+        self._free.release()
 
     async def _wait(self) -> None:
         try:
@@ -43,6 +52,36 @@ class Places:
                 await self._free.acquire()
         except TimeoutError:
             raise Busy(f"{self.count} writes are in flight") from None
+
+
+class Place:
+    """One of the places. Who has it may be made to wait by others, and then must not hold it."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._held = False
+
+    async def take(self) -> None:
+        """Have the place, or have it again; raise `Busy`."""
+        if not self._held:
+            await self._places.enter()
+            self._held = True
+
+    def give_up(self) -> None:
+        """Let somebody else have it; harmless when that is done already."""
+        if self._held:
+            self._held = False
+            self._places.leave()
+
+    @asynccontextmanager
+    async def while_waiting(self, patience: float) -> AsyncIterator[None]:
+        """Keep the place for so many seconds; if the wait is longer, take one again after it."""
+        timer = asyncio.get_running_loop().call_later(patience, self.give_up)
+        try:
+            yield
+        finally:
+            timer.cancel()
+        await self.take()
 
 
 class Gate:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -18,11 +18,13 @@ from typing import Any
 import orjson
 
 from databuffer.errors import Malformed
+from databuffer.shape import Shape
 
 _NS = 1_000_000_000
 _LAST_SECOND = 2**63 - 1
 _LONGEST_NUMBER = 100
 _SMALLEST_EXPONENT, _LARGEST_EXPONENT = -500, 20
+_SHAPE = Shape(values=1 << 23, containers=100)
 _PLAIN_TIMES = re.compile(rb'"t"\s*:\s*\[([^\]"\[{]*)\]')
 
 
@@ -47,7 +49,8 @@ class Segment:
 
 
 def parse_segment(body: bytes) -> Segment:
-    """Read the body of `/sendF`; raise `Malformed` naming the field that is wrong."""
+    """Read the body of `/sendF`; raise `Malformed` naming the field that is wrong, `TooLarge`."""
+    _SHAPE.check(body)
     raw = _object(body)
     samples = _samples(raw)
     times = _times(raw, body)
@@ -110,7 +113,10 @@ def _texts(body: bytes, count: int) -> list[str]:
 def _exact(text: str, field: str) -> Fraction:
     if len(text) > _LONGEST_NUMBER:
         raise Malformed(f"{field} has more than {_LONGEST_NUMBER} characters", field=field)
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:  # an exponent that no decimal has
+        raise Malformed(f"{field} is out of range", field=field) from error
     if number and not _SMALLEST_EXPONENT < number.adjusted() < _LARGEST_EXPONENT:
         raise Malformed(f"{field} is out of range", field=field)
     return Fraction(number) if number else Fraction(0)

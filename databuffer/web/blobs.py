@@ -9,18 +9,24 @@ from aiohttp import web
 
 from databuffer.errors import Malformed, TooLarge
 from databuffer.names import Digest
+from databuffer.shape import Shape
 from databuffer.web.access import LINKED
 from databuffer.web.body import CHUNK, BodyReader, parse_object
 from databuffer.web.download import FOR_EVER, respond
 from databuffer.web.keys import BLOBS, CONFIG, PLACES
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from databuffer.gate import Place
     from databuffer.store.protocols import Stored
 
 routes = web.RouteTableDef()
 
 _MOST_ASKED = 100_000
 _LONGEST_QUESTION = 128 * _MOST_ASKED
+_QUESTION = Shape(values=5 * _MOST_ASKED, containers=100)
+_DAWDLING = 0.1  # seconds for a chunk: slower than 10 MB/s
 
 
 @routes.post("/blobs")
@@ -38,8 +44,7 @@ async def put_blob(request: web.Request) -> web.Response:
 @routes.post("/blobs/missing")
 async def post_missing(request: web.Request) -> web.Response:
     """Say which of these digests name no blob, and which one of another size than told."""
-    patience = request.app[CONFIG].body_timeout
-    question = parse_object(await BodyReader(request, _LONGEST_QUESTION, patience).whole())
+    question = parse_object(await BodyReader(request, _LONGEST_QUESTION).whole(), _QUESTION)
     digests = _digests(question.get("digests"))
     told = _sizes(question.get("sizes"), len(digests))
     found = await request.app[BLOBS].sizes(digests)
@@ -95,12 +100,22 @@ def _resized(
 
 async def _store(request: web.Request, expected: Digest | None) -> Stored:
     config, blobs, places = request.app[CONFIG], request.app[BLOBS], request.app[PLACES]
-    reader = BodyReader(request, config.max_blob_bytes, config.body_timeout)
+    reader = BodyReader(request, config.max_blob_bytes)
     first = await reader.chunk(CHUNK)
-    async with places.place():
+    async with places.place() as place:
         if reader.complete:
             return await blobs.put(first, expected)
-        return await blobs.put_stream(reader.chunks(first), expected)
+        return await blobs.put_stream(_chunks(reader, first, place), expected)
+
+
+async def _chunks(reader: BodyReader, first: bytes, place: Place) -> AsyncIterator[bytes]:
+    """Give what comes. A sender who dawdles does not hold up other writes meanwhile."""
+    yield first
+    while not reader.complete:
+        async with place.while_waiting(_DAWDLING):
+            chunk = await reader.chunk()
+        if chunk:
+            yield chunk
 
 
 def _answer(stored: Stored) -> web.Response:

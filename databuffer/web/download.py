@@ -68,7 +68,7 @@ async def _send(
 
 
 class Slice(web.StreamResponse):
-    """Part of an open blob, sent by the kernel where it has a file descriptor."""
+    """Part of an open blob, sent by the kernel where that has a file and nothing to encrypt."""
 
     def __init__(
         self, blob: OpenBlob, offset: int, length: int, status: int, headers: dict[str, str]
@@ -83,7 +83,8 @@ class Slice(web.StreamResponse):
             return None
         writer = await super().prepare(request)
         descriptor, transport = self._blob.fileno(), request.transport
-        if descriptor is not None and transport is not None:
+        plain = transport is not None and transport.get_extra_info("sslcontext") is None
+        if descriptor is not None and transport is not None and plain:
             with io.FileIO(descriptor, closefd=False) as file:
                 loop = asyncio.get_running_loop()
                 sent = await loop.sendfile(transport, file, self._offset, self._count)

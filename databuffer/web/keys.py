@@ -21,3 +21,4 @@ PLACES = web.AppKey("places", Places)
 METRICS = web.AppKey("metrics", Metrics)
 SECRETS = web.AppKey("secrets", TierSecrets)
 REQUEST_ID = web.RequestKey("request_id", str)
+SERVER = "databuffer"  # what answers say they are from: no versions

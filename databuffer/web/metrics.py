@@ -27,6 +27,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.turned_away = Counter(
+            "databuffer_connections_turned_away",
+            "Connections above MAX_CONNECTIONS",
+            registry=self.registry,
+        )
+        self.connections = self._gauge("databuffer_connections", "Open connections")
         # Finding the labels again for each answer costs more than counting it.
         self._of = lru_cache(maxsize=None)(self._labelled)
         self.ledger_lsn = self._gauge("databuffer_ledger_lsn", "Last durable LSN")

@@ -44,7 +44,7 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
     """Put the request id on whatever is answered, before its headers leave, and no versions."""
     response.headers[REQUEST_ID] = request.get(keys.REQUEST_ID, "-")
-    response.headers["Server"] = "databuffer"
+    response.headers["Server"] = keys.SERVER
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -30,7 +30,7 @@ async def put_document(request: web.Request) -> web.Response:
     """Write a document if nobody wrote it meanwhile."""
     config, documents = request.app[CONFIG], request.app[DOCUMENTS]
     name = DocumentName.parse(request.match_info["name"])
-    body = await BodyReader(request, config.max_state_bytes, config.body_timeout).whole()
+    body = await BodyReader(request, config.max_state_bytes).whole()
     _refuse_other_than_json(body)
     condition = Condition(_tags(request, "If-Match"), _tags(request, "If-None-Match"))
     created = await documents.put(name, body, condition)

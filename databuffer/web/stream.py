@@ -9,6 +9,7 @@ from aiohttp import web
 
 from databuffer.errors import Malformed
 from databuffer.names import PayloadTypeName, parse_text
+from databuffer.shape import Shape
 from databuffer.web.actor import actor_of
 from databuffer.web.body import BodyReader, parse_object
 from databuffer.web.keys import BUFFER, CONFIG, LEDGER
@@ -20,6 +21,7 @@ routes = web.RouteTableDef()
 
 _DEFAULT_TYPE = "strain"
 _MOST_ADMIN_BYTES = 1 << 16
+_PERSON = Shape(values=1000, containers=100)
 _LONGEST_USER = 200
 _LONGEST_TOKEN = 10_000  # signed tokens are long; only a part of the hash is kept
 
@@ -57,7 +59,7 @@ async def post_segment(request: web.Request) -> web.Response:
     config = request.app[CONFIG]
     payload_type = PayloadTypeName.parse(request.query.get("type", _DEFAULT_TYPE))
     key, actor = _idempotency_key(request), actor_of(request)
-    body = await BodyReader(request, config.max_segment_bytes, config.body_timeout).whole()
+    body = await BodyReader(request, config.max_segment_bytes).whole()
     written = await request.app[BUFFER].send(body, payload_type, key, actor)
     text = f"Written {written.name} for {written.size} bytes"
     return _answer(request, {"code": "RES_CREATE", "body": text}, 201, written.lsn)
@@ -67,7 +69,7 @@ async def post_segment(request: web.Request) -> web.Response:
 async def post_freeze(request: web.Request) -> web.Response:
     """Freeze the buffer."""
     key, actor = _idempotency_key(request), actor_of(request)
-    raw = parse_object(await _admin_body(request))
+    raw = parse_object(await _admin_body(request), _PERSON)
     user, token = _text(raw, "user"), _text(raw, "token", _LONGEST_TOKEN)
     lsn = await request.app[BUFFER].freeze(user, token, key, actor)
     return _answer(request, {"code": "STAT_UPD", "body": "Table updated"}, 201, lsn)
@@ -83,8 +85,7 @@ async def post_clean(request: web.Request) -> web.Response:
 
 
 async def _admin_body(request: web.Request) -> bytes:
-    timeout = request.app[CONFIG].body_timeout
-    return await BodyReader(request, _MOST_ADMIN_BYTES, timeout).whole()
+    return await BodyReader(request, _MOST_ADMIN_BYTES).whole()
 
 
 def _idempotency_key(request: web.Request) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from yarl import URL
 from databuffer.app import create_app
 from databuffer.config import Config
 from databuffer.errors import StorageFailed
-from databuffer.web.keys import BLOBS
+from databuffer.web.keys import BLOBS, PLACES
 from databuffer.web.middleware import REQUEST_ID
 
 LARGE = bytes(range(251)) * 8000
@@ -272,25 +273,35 @@ class OneBlob:
         return self._blob
 
 
-async def test_no_place_means_try_again_later(client):
-    """With WCHSZ uploads in flight a third write waits WRITE_WAIT and gets 503 with Retry-After."""
-    going_on, begun = asyncio.Event(), []
+@contextlib.asynccontextmanager
+async def all_places_taken(client):
+    """Have WCHSZ writes in flight."""
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(2):
+            await taken.enter_async_context(client.app[PLACES].place())
+        yield
 
-    async def slow():
-        yield bytes(1 << 20) * 2
-        begun.append(1)
-        await going_on.wait()
-        yield b"end"
 
-    uploads = [asyncio.create_task(client.post("/blobs", data=slow())) for _ in range(2)]
-    while len(begun) < 2 or "flight 2.0" not in await (await client.get("/metrics")).text():  # noqa: ASYNC110 - the event is in the server
-        await asyncio.sleep(0)
-    async with client.post("/blobs", data=b"third") as answer:
-        assert (answer.status, (await answer.json())["code"]) == (503, "busy")
-        assert int(answer.headers["Retry-After"]) > 0
-    assert (await post(client, ENTRY))[0] == 201
-    going_on.set()
-    assert sorted([(await upload).status for upload in uploads]) == [200, 201]
+@pytest.mark.parametrize("size", [5, 2 << 20])
+async def test_no_place_means_try_again_later(client, size):
+    """With WCHSZ writes in flight a third waits WRITE_WAIT, then gets 503 with Retry-After."""
+    async with all_places_taken(client):
+        assert "flight 2.0" in await (await client.get("/metrics")).text()
+        for path, body in (("/blobs", bytes(size)), ("/sendF", b'{"h":[1,2],"t":[1,0.5]}')):
+            async with client.post(path, data=io.BytesIO(body)) as answer:
+                assert (answer.status, (await answer.json())["code"].lower()) == (503, "busy")
+                assert int(answer.headers["Retry-After"]) > 0
+        assert (await post(client, ENTRY))[0] == 201
+        assert (await client.get("/readyz")).status == 200
+    assert (await client.post("/blobs", data=io.BytesIO(bytes(size)))).status == 201
+
+
+async def test_a_write_that_waits_goes_on_when_a_place_is_free(client):
+    """Waiting for a place is invisible to a client that is patient enough."""
+    async with all_places_taken(client):
+        patient = asyncio.create_task(client.post("/blobs", data=b"patient"))
+        assert not (await asyncio.wait([patient], timeout=0.05))[0]
+    assert (await patient).status == 201
 
 
 # Ledger ----------------------------------------------------------------------------------------
