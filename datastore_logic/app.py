@@ -23,6 +23,7 @@ from datastore_logic.view.slice_files import SliceFiles
 from datastore_logic.view.slicer import Slicer
 from datastore_logic.web import (
     authenticate,
+    caching,
     cdb_rest,
     glitchflow,
     health,
@@ -57,6 +58,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app.url_map.merge_slashes = False  # it would redirect, and with a page
     middleware.install(app, metrics)
     authenticate.install(app, config.access, _identify(config), _rates(config))
+    caching.install(app, config.access)
     for blueprint in (
         stream.blueprint(tier),
         glitchflow.blueprint(tier),

@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Final
 from datastore_logic.errors import Forbidden, NotFound, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from datastore_logic.access.roles import Principal, Role
-
-    Sight = Callable[[str], bool]
-    """Whether a tag of this name is to be seen."""
+    from datastore_logic.access.sight import Sight
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The streaming buffer's state: asked of the databuffer, or told from the view while it is away.
 
 The view knows what the ledger told it last, which is all there is: while the databuffer is
-away nothing can be stored.
+away nothing can be stored. Who may not read the buffer's tag is told nothing of the buffer.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from datastore_logic.access.caller import sees
+from datastore_logic.access.roles import Role
 from datastore_logic.buffer_client import expect, parsed
-from datastore_logic.errors import BufferAway
+from datastore_logic.errors import BufferAway, Forbidden
 from datastore_logic.view.buffer import buffer, buffer_files
 
 if TYPE_CHECKING:
@@ -78,6 +80,13 @@ def log(tier: Tier) -> Told:
 
 
 def _told(tier: Tier, ask: Callable[[], Answer], view: Callable[[Snapshot], Content]) -> Told:
+    """Return what the databuffer answers, or else the view.
+
+    Raises:
+        Forbidden: what is streamed is not for the caller to read.
+    """
+    if not sees(tier.config.stream_tag):
+        raise Forbidden(Role.READER, tier.config.stream_tag)
     try:
         answer = expect(ask())
     except BufferAway:

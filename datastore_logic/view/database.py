@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from datastore_logic.access.caller import Sight
+    from datastore_logic.access.sight import Sight
     from datastore_logic.view.prepared import Prepared
     from datastore_logic.view.sight import Sees
 

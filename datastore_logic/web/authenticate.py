@@ -15,6 +15,7 @@ from datastore_logic.access.caller import CALLER, Caller
 from datastore_logic.access.identify import bearer
 from datastore_logic.access.roles import ANYBODY, Role
 from datastore_logic.access.routes import READ, ROUTES, Need
+from datastore_logic.access.sight import sight_of
 from datastore_logic.buffer_client import ACTOR
 from datastore_logic.errors import Forbidden, Unauthenticated
 from datastore_logic.web.rates import Kind, by_place, by_subject
@@ -22,9 +23,7 @@ from datastore_logic.web.rates import Kind, by_place, by_subject
 if TYPE_CHECKING:
     from flask import Flask
 
-    from datastore_logic.access.caller import Sight
     from datastore_logic.access.identify import Identify
-    from datastore_logic.access.roles import Principal
     from datastore_logic.access.settings import Access
     from datastore_logic.web.rates import Rates
 
@@ -69,7 +68,8 @@ def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
     role = Role.READER if need is READ else need if isinstance(need, Role) else None
     if role is not None and not principal.may(role):
         raise Forbidden(role)
-    return Caller(principal, role, _sight(access, principal))
+    sight = sight_of(principal.grants) if access.reads_authenticated else None
+    return Caller(principal, role, sight)
 
 
 def _place() -> str:
@@ -81,9 +81,3 @@ def _credential() -> str:
     if not header:
         raise Unauthenticated
     return bearer(header)
-
-
-def _sight(access: Access, principal: Principal) -> Sight | None:
-    if not access.reads_authenticated or principal.may_everywhere(Role.READER):
-        return None
-    return lambda tag: principal.may(Role.READER, tag)

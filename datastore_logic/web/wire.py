@@ -219,9 +219,13 @@ def plain(content: str | bytes, status: int = 200, *, lsn: int | None = None) ->
 
 
 def revalidated(content: object, snapshot: Snapshot, tag_lsn: int) -> Response:
-    """Return JSON that holds until the tag is touched again; 304 to who has it already."""
-    position = snapshot.position
-    response = _cached(content, f"{position.ledger[:12]}-{tag_lsn}", "no-cache")
+    """Return JSON that holds until the tag is touched again; 304 to who has it already.
+
+    Who does not see everything is not taken for another who sees other tags.
+    """
+    position, sight = snapshot.position, snapshot.sight
+    etag = f"{position.ledger[:12]}-{tag_lsn}"
+    response = _cached(content, etag if sight is None else f"{etag}-{sight.mark}", "no-cache")
     return _with_lsn(response, snapshot.lsn, away=not position.reachable)
 
 

@@ -15,13 +15,15 @@ from datastore_logic.domain.events import (
     ListAttached,
     ListCreated,
     ListDetached,
+    TagChanged,
     TagCloned,
     TagCreated,
     TagDeleted,
+    TagFreezeProposed,
     TagFrozen,
 )
 from datastore_logic.domain.moment import Moment
-from datastore_logic.domain.tags import PayloadTypeName, TagName, TagRef
+from datastore_logic.domain.tags import PayloadTypeName, TagName, TagRef, TagState
 from datastore_logic.errors import NotFound
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import IOVS, LISTS, TAGS, TYPES, Page
@@ -63,6 +65,26 @@ def test_each_table_is_limited_or_need_not_be():
     tables = set(re.findall(r"^CREATE TABLE (\w+)", schema, re.MULTILINE))
     assert {*LIMITED, *BY_TIMELINE, *OF_NO_TAG} == tables
     assert not LIMITED.keys() & (BY_TIMELINE | OF_NO_TAG)
+
+
+def test_no_limited_table_has_a_row_of_a_hidden_tag(view):
+    """Not even to who knows the ids by which other rows would have led there."""
+    view.add(TagFreezeProposed(HIDDEN, MARK))
+    view.add(TagFrozen(HIDDEN, MARK))
+    view.add(TagChanged(HIDDEN, TagState.UNLOCKED, "so"))
+    view.add(changed("Beam", HIDDEN, iov(5, name="newer"), list_id=1, detached=[5]))
+
+    def counted():
+        with view.read() as snapshot:
+            query = "SELECT count(*) FROM {}"
+            return {
+                table: snapshot.connection.execute(query.format(table)).fetchone()[0]
+                for table in LIMITED
+            }
+
+    assert all(counted().values())
+    with seeing("nothing"):
+        assert not any(counted().values())
 
 
 LOOK_UPS = {

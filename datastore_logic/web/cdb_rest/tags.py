@@ -120,20 +120,28 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
 
 
 class LatestTags:
-    """The list of all tags as it was last encoded: clients ask for it before nearly everything."""
+    """The list of all tags as it was last encoded: clients ask for it before nearly everything.
+
+    Who does not see all of them has it made for themselves.
+    """
 
     def __init__(self) -> None:
         self._known: tuple[tuple[str, int], bytes] | None = None
 
     def encoded(self, snapshot: Snapshot) -> orjson.Fragment:
         """Return the JSON of what this state holds."""
+        if snapshot.sight is not None:
+            return orjson.Fragment(_encoded(snapshot))
         mark = (snapshot.position.ledger, snapshot.lsn)
         known = self._known
         if known is None or known[0] != mark:
-            lines = catalogue.everything(snapshot, TAGS)
-            known = (mark, orjson.dumps([shown.listed_tag(line) for line in lines]))
-            self._known = known
+            self._known = known = (mark, _encoded(snapshot))
         return orjson.Fragment(known[1])
+
+
+def _encoded(snapshot: Snapshot) -> bytes:
+    lines = catalogue.everything(snapshot, TAGS)
+    return orjson.dumps([shown.listed_tag(line) for line in lines])
 
 
 def _tag(snapshot: Snapshot, **having: object) -> TagLine:
