@@ -51,11 +51,18 @@ class FakeBuffer(BufferClient):
 
     # the ledger
 
-    def write(self, kind: str, data: dict[str, Any], *keys: str, key: str | None = None) -> int:
+    def write(
+        self,
+        kind: str,
+        data: dict[str, Any],
+        *keys: str,
+        key: str | None = None,
+        actor: str = "test",
+    ) -> int:
         """Append an entry, unconditionally."""
         lsn = len(self.lines) + 1
         previous = hashlib.sha256(self.lines[-1]).hexdigest() if self.lines else "0" * 64
-        entry = {"lsn": lsn, "time": TIME, "actor": "test", "type": kind, "data": data}
+        entry = {"lsn": lsn, "time": TIME, "actor": actor, "type": kind, "data": data}
         entry |= {"keys": list(keys)} | ({"idempotency_key": key} if key else {})
         self.lines.append(orjson.dumps({**entry, "prev": previous, "crc": "00000000"}))
         self.touched |= dict.fromkeys(keys, lsn)
@@ -85,7 +92,8 @@ class FakeBuffer(BufferClient):
         if any(self.touched.get(key, 0) != lsn for key, lsn in entry["expect"].items()):
             raise PreconditionFailed(len(self.lines))
         key = entry["idempotency_key"]
-        lsn = self.write(entry["type"], entry["data"], *entry["keys"], key=key)
+        kind, actor = entry["type"], entry["actor"]
+        lsn = self.write(kind, entry["data"], *entry["keys"], key=key, actor=actor)
         return self.requests.setdefault(key, lsn)
 
     # the streaming buffer

@@ -83,6 +83,7 @@ ROUTES: Final[Mapping[str, Need | Role]] = MappingProxyType(
         "v1.lock": ADMIN,
         "v1.unlock": ADMIN,
         "v1.freeze": ADMIN,
+        "v1.withdraw_freeze": ADMIN,
         "v1.unfreeze": ADMIN,
         "v1.delete_tag": ADMIN,
         "v1.delete_list": ADMIN,

@@ -80,6 +80,7 @@ def agree(
         reason=reason or proposal.reason,
         proposed_by=proposal.by.subject,
         approved_by=who.subject,
+        made_by=who.made_by,
     )
 
 

@@ -112,7 +112,7 @@ class TagFreezeWithdrawn(_Plain):
 class TagFrozen(_Plain):
     """A global tag that never changes again, and the fingerprint of its content.
 
-    Where two had to agree it names both.
+    Where two had to agree it names both; `made_by` is who gave the API token to who approved.
     """
 
     type: ClassVar = "tag.frozen"
@@ -121,6 +121,7 @@ class TagFrozen(_Plain):
     reason: str | None = None
     proposed_by: str | None = None
     approved_by: str | None = None
+    made_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datastore_logic.view.contents import find_content
 
 if TYPE_CHECKING:
     from datastore_logic.domain.tags import TagName
+    from datastore_logic.services.approving import Wish
     from datastore_logic.services.commit import Asking, Committed
     from datastore_logic.services.preflight import Report
     from datastore_logic.services.tier import Tier
@@ -58,24 +59,26 @@ class _Check:
 def freeze_with_report(
     tier: Tier,
     name: TagName,
+    wish: Wish,
     look: Look | None,
     *,
     strict: bool = False,
-    token: str = "",
-    reason: str | None = None,
     asking: Asking,
 ) -> tuple[Committed, Report | None]:
     """Freeze a tag; again is harmless. Return what was found in it as well, if it was looked over.
 
+    Where a freeze needs two, who proposes and who confirms each get a report of what is there then.
+
     Raises:
         NotFound: no such tag or template.
+        OtherContent: it holds something else than the wish says.
         PreflightFailed: it is to be `strict`, and something was found.
         DatabufferError: it was not frozen, or nobody knows.
     """
-    if look is None:
-        return freeze_tag(tier, name, token=token, reason=reason, asking=asking), None
-    check = _Check(tier, TagRef(name), look, strict)
-    done = freeze_tag(tier, name, token=token, reason=reason, check=check, asking=asking)
+    check = None if look is None else _Check(tier, TagRef(name), look, strict)
+    done = freeze_tag(tier, name, wish, check=check, asking=asking)
+    if check is None or look is None:
+        return done, None
     if check.report is not None:
         return done, check.report
     with tier.reading(done.lsn) as snapshot:  # it was frozen before

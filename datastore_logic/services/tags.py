@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from datastore_logic.buffer_client import refusal
-from datastore_logic.domain import decisions
+from datastore_logic.domain import approvals, decisions
 from datastore_logic.domain.errors import TagIsStreamed
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
+from datastore_logic.services import approving
 from datastore_logic.services.commit import Asking, Committed, Proposal, commit
 from datastore_logic.services.keys import BUFFER_STATE, list_keys, tag_key
 from datastore_logic.services.known import known_tag
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datastore_logic.domain.decisions import GlobalTag, OpenState
     from datastore_logic.domain.events import TagChanged
     from datastore_logic.domain.tags import TagRef
+    from datastore_logic.services.approving import Wish
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.tags import TagRow
@@ -47,6 +49,7 @@ def create_tag(
     Raises:
         BufferIsFrozen: it is the streaming buffer's, and that is frozen: the tag would not be.
         TagIsStreamed: it is the streaming buffer's, and is not to be unlocked: segments would come.
+        FreezeNeedsTwo: it is to be frozen, which here needs two.
     """
     mine = tag_key(name)
     streamed = name == tier.config.stream_tag
@@ -57,6 +60,8 @@ def create_tag(
         event = decisions.create(_known(known), name, description, author, state)
         if event is None:
             return Committed(known.lsn if known else 0, new=False)
+        if approving.needs_two(tier):
+            approvals.refuse_made_frozen(name, state)
         if streamed:
             _refuse_unlike_buffer(snapshot, name, state)
         return Proposal(event, (mine,), snapshot.touched(*rests_on))
@@ -144,39 +149,59 @@ def unfreeze_tag(tier: Tier, name: TagName, *, reason: str, asking: Asking) -> C
 
 
 def freeze_tag(
-    tier: Tier,
-    name: TagName,
-    *,
-    token: str = "",
-    reason: str | None = None,
-    check: Check | None = None,
-    asking: Asking,
+    tier: Tier, name: TagName, wish: Wish, *, check: Check | None = None, asking: Asking
 ) -> Committed:
-    """Freeze a tag; again is harmless. The streamed tag freezes with the buffer.
+    """Freeze a tag, or where that needs two, propose or confirm it; again is harmless.
+
+    The streamed tag freezes with the buffer, and by one: that ends a period of taking data, and
+    approves nothing that somebody chose.
 
     Raises:
         NotFound: no such tag.
+        OtherContent: it holds something else than the wish says.
         TagIsStreamed: it changes only with a buffer of another name.
         And whatever `check` raises, which sees the very state that would be frozen.
     """
     if name == tier.config.stream_tag:
-        return _freeze_stream(tier, name, token, check, asking)
+        return _freeze_stream(tier, name, wish, check, asking)
 
     def decide(snapshot: Snapshot) -> Proposal | Committed:
         row = find_tag(snapshot, name)
+        if row.fingerprint is not None:
+            wish.refuse_other(name, row.fingerprint)
 
         def fingerprint() -> str:
             if check is not None:
                 check(snapshot)
-            return tier.fingerprints.of_tag(snapshot, row.id)
+            mark = tier.fingerprints.of_tag(snapshot, row.id)
+            wish.refuse_other(name, mark)
+            return mark
 
-        event = decisions.freeze(known_tag(row), reason, fingerprint)
+        event = approving.decided(tier, snapshot, row, wish, asking, fingerprint)
         if event is None:
             return Committed(row.lsn, new=False)
         content = list_keys(held.id for held in lists_of(snapshot, row.id))
         return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name), *content))
 
-    return commit(tier, asking, (name,), f"{TagState.FROZEN} {name}", decide)
+    return commit(tier, asking, (name,), wish.in_words(tier, name, asking), decide)
+
+
+def withdraw_freeze(tier: Tier, name: TagName, *, reason: str | None, asking: Asking) -> Committed:
+    """End the proposal to freeze a tag, whosever it is; where none is open nothing changes.
+
+    Raises:
+        NotFound: no such tag.
+        TagIsFrozen: it came too late.
+    """
+
+    def decide(snapshot: Snapshot) -> Proposal | Committed:
+        row = find_tag(snapshot, name)
+        event = approvals.withdraw(known_tag(row), approving.known_proposal(snapshot, row), reason)
+        if event is None:
+            return Committed(row.lsn, new=False)
+        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
+
+    return commit(tier, asking, (name,), f"withdraw the freeze of {name}", decide)
 
 
 def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
@@ -228,9 +253,14 @@ def _change(
 
 
 def _freeze_stream(
-    tier: Tier, name: TagName, token: str, check: Check | None, asking: Asking
+    tier: Tier, name: TagName, wish: Wish, check: Check | None, asking: Asking
 ) -> Committed:
     asking.right.refuse_unless_on(name)
+    if wish.content is not None:
+        raise TagIsStreamed(
+            f"Global tag {name} holds what is streamed: it is frozen as the buffer then is, not by"
+            " a fingerprint."
+        )
 
     def look(snapshot: Snapshot) -> None:
         snapshot.position.refuse_if_halted()
@@ -240,7 +270,7 @@ def _freeze_stream(
 
     tier.decided(look)
     # Whether it is frozen the databuffer knows: this view may not have heard of a cleaning yet.
-    body = orjson.dumps({"user": asking.actor, "token": token})
+    body = orjson.dumps({"user": asking.actor, "token": wish.token})
     answer = tier.buffer.freeze(body, asking.key)
     if answer.status != 201:
         raise refusal(answer)

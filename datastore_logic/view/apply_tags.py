@@ -64,7 +64,8 @@ def freeze_proposed(step: Step, event: TagFreezeProposed) -> None:
     """Note who wants a tag frozen."""
     tag_id = tag_rows.known_tag(step, event.tag)
     tag_rows.propose_freeze(step, tag_id, event.fingerprint, event.reason, event.made_by)
-    tag_rows.note(step, tag_id, _said(fingerprint=event.fingerprint, reason=event.reason))
+    about = _said(fingerprint=event.fingerprint, reason=event.reason, made_by=event.made_by)
+    tag_rows.note(step, tag_id, about)
 
 
 def freeze_withdrawn(step: Step, event: TagFreezeWithdrawn) -> None:
@@ -83,6 +84,7 @@ def frozen(step: Step, event: TagFrozen) -> None:
         reason=event.reason,
         proposed_by=event.proposed_by,
         approved_by=event.approved_by,
+        made_by=event.made_by,
     )
     tag_rows.note(step, tag_id, about)
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Final
 from flask import Blueprint, Response, render_template
 
 from datastore_logic.errors import ViewError
+from datastore_logic.services.approving import needs_two
 from datastore_logic.view.buffer import buffer, buffer_files, link
+from datastore_logic.view.proposals import open_proposals
 from datastore_logic.view.tags import count_tags, newest_tags
 
 if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.buffer import BufferRow, FileRow
     from datastore_logic.view.database import Position, Snapshot
+    from datastore_logic.view.proposals import ProposalRow
     from datastore_logic.view.tags import TagRow
 
 FILES: Final = 50
@@ -36,6 +39,7 @@ class Status:
     files: list[FileRow]
     tags: list[TagRow]
     tag_count: int
+    proposals: list[tuple[str, ProposalRow]]
     stream_tag: str
 
     @property
@@ -107,6 +111,7 @@ def _status(tier: Tier, snapshot: Snapshot) -> Status:
         files=buffer_files(snapshot, newest=FILES),
         tags=newest_tags(snapshot, TAGS),
         tag_count=count_tags(snapshot),
+        proposals=open_proposals(snapshot, TAGS) if needs_two(tier) else [],
         stream_tag=tier.config.stream_tag,
     )
 

@@ -66,7 +66,7 @@ def test_two_people_freeze(one, other):
     """Whichever of them proposes; two tokens of a third are two, and names are exact."""
     for first, second in ((one, other), (other, one)):
         done = agree(second, proposed(first))
-        assert done == TagFrozen(X, MARK, None, first.subject, second.subject)
+        assert done == TagFrozen(X, MARK, None, first.subject, second.subject, second.made_by)
 
 
 @pytest.mark.parametrize("state", [UNLOCKED, LOCKED])
@@ -74,7 +74,7 @@ def test_two_people_freeze(one, other):
     ("proposal", "mark", "expected"),
     [
         (None, MARK, TagFreezeProposed(X, MARK, "why", "bob")),
-        (proposed(ALICE), MARK, TagFrozen(X, MARK, "why", "alice", "cron")),
+        (proposed(ALICE), MARK, TagFrozen(X, MARK, "why", "alice", "cron", "bob")),
         (proposed(ALICE), OTHER, TagFreezeProposed(X, OTHER, "why", "bob")),
         (proposed(BOB), MARK, None),
         (proposed(BOB), OTHER, TagFreezeProposed(X, OTHER, "why", "bob")),

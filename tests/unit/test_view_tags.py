@@ -83,17 +83,17 @@ def acts(view, name):
 
 def test_who_proposed_and_who_confirmed_is_in_the_history(view):
     """Each act under its actor; the freeze names both."""
-    mark = "f" * 64
+    mark, both = "f" * 64, {"proposed_by": "ci", "approved_by": "bob"}
     view.add(TagCreated(X))
     view.add(TagFreezeProposed(X, mark, "O4"), actor="alice")
     view.add(TagFreezeWithdrawn(X, "wrong beam"), actor="carol")
-    view.add(TagFreezeProposed(X, mark), actor="ci")
-    view.add(TagFrozen(X, mark, None, "ci", "bob"), actor="bob")
+    view.add(TagFreezeProposed(X, mark, made_by="root"), actor="ci")
+    view.add(TagFrozen(X, mark, None, "ci", "bob", "tina"), actor="bob")
     assert acts(view, "X")[1:] == [
         ("alice", "tag.freeze_proposed", {"fingerprint": mark, "reason": "O4"}),
         ("carol", "tag.freeze_withdrawn", {"reason": "wrong beam"}),
-        ("ci", "tag.freeze_proposed", {"fingerprint": mark}),
-        ("bob", "tag.frozen", {"fingerprint": mark, "proposed_by": "ci", "approved_by": "bob"}),
+        ("ci", "tag.freeze_proposed", {"fingerprint": mark, "made_by": "root"}),
+        ("bob", "tag.frozen", both | {"fingerprint": mark, "made_by": "tina"}),
     ]
 
 

@@ -9,6 +9,7 @@ from datastore_logic.web.cdb_rest.ends import comb_iov
 
 if TYPE_CHECKING:
     from datastore_logic.view.catalogue import IovLine, ListLine, TagLine, TypeLine
+    from datastore_logic.view.proposals import ProposalRow
     from datastore_logic.web.cdb_rest.ends import Ends
 
 Shown = dict[str, Any]
@@ -47,6 +48,16 @@ def tag(row: TagLine, shown_status: str | int | Shown) -> Shown:
         "status": shown_status,
         "created": time(row.created),
         "updated": time(row.updated),
+    }
+
+
+def proposed(row: TagLine, waits: ProposalRow) -> Shown:
+    """Return a global tag whose freezing one has asked for, and waits for another."""
+    return {
+        "detail": f"Global tag {row.name} is not frozen yet: {waits.proposed_by} proposed it, and"
+        " somebody else must confirm it.",
+        "code": "freeze_proposed",
+        "global_tag": tag(row, STATUS_ID[TagState(row.state)]),
     }
 
 

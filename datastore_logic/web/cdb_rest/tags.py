@@ -10,8 +10,10 @@ from flask import request
 from datastore_logic.domain.errors import AlreadyExists, TagIsFrozen, TagIsLocked
 from datastore_logic.domain.tags import TagName, TagRef, TagState
 from datastore_logic.services import tags
+from datastore_logic.services.approving import Wish, pending
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import LISTS, TAGS
+from datastore_logic.view.tags import find_tag
 from datastore_logic.web import wire
 from datastore_logic.web.cdb_rest import asked, listing, shown
 from datastore_logic.web.cdb_rest.refusals import Unknown
@@ -104,9 +106,9 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
         tag, state, reason = TagName.parse(name), asked.state(status), request.args.get("reason")
         asking = asked.asking()
         if state is TagState.FROZEN:
-            done = tags.freeze_tag(tier, tag, reason=reason, asking=asking)
-        else:
-            done = tags.reopen_tag(tier, tag, state, reason=reason, asking=asking)
+            done = tags.freeze_tag(tier, tag, Wish(reason), asking=asking)
+            return _frozen(tier, tag, done)
+        done = tags.reopen_tag(tier, tag, state, reason=reason, asking=asking)
         return _changed(tier, tag, done, shown.STATUS_ID[state])
 
     @routes.delete("/deleteGlobalTag/<name>")
@@ -157,6 +159,20 @@ def _nested(tier: Tier, ends: Ends, **having: object) -> Response:
         return listing.nested_tag(snapshot, tag, ends), tag.lsn
 
     return listing.streamed(tier, begin)
+
+
+def _frozen(tier: Tier, name: TagName, done: Committed) -> Response:
+    """Return the frozen tag; of one that waits for its second person 202, and the row as it is.
+
+    The row stands under `global_tag`: of whatever is not 200 these clients read `name` as a list of
+    errors, and say `detail`.
+    """
+    with tier.reading() as snapshot:
+        waits = pending(tier, snapshot, find_tag(snapshot, name), done.lsn)
+        row = _tag(snapshot, name=name)
+    if waits is None:
+        return _changed(tier, name, done, shown.STATUS_ID[TagState.FROZEN])
+    return wire.answer(shown.proposed(row, waits), 202, lsn=done.lsn)
 
 
 def _changed(tier: Tier, name: TagName, done: Committed, status: str | int) -> Response:

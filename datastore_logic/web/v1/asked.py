@@ -27,6 +27,7 @@ PAGE: Final = 1000
 LOOK: Final = ("read_bytes", "template")
 MAX_SEARCH: Final = 200
 MAX_LSN_DIGITS: Final = 18
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -176,6 +177,14 @@ def optional(told: dict[str, Any], field: str, most: int = 10_000) -> str | None
     if told.get(field) is None:
         return None
     return wire.text(told, field, most=most) or None
+
+
+def fingerprint(told: dict[str, Any]) -> str | None:
+    """Return the fingerprint that a body names, None if it names none."""
+    mark = optional(told, "fingerprint")
+    if mark is not None and not _FINGERPRINT.fullmatch(mark):
+        raise BadRequest("fingerprint: must be 64 hexadecimal digits", field="fingerprint")
+    return mark
 
 
 def moment(told: object, field: str) -> Moment:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.contents import Content, ContentList
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.lists import ListRow
+    from datastore_logic.view.proposals import ProposalRow
     from datastore_logic.view.resolve import Resolution
     from datastore_logic.view.tags import TagRow
 
@@ -71,6 +72,19 @@ def state(row: TagRow) -> dict[str, Any]:
     """Return how a tag stands."""
     mark = row.fingerprint if row.state is TagState.FROZEN else None
     return {"tag": row.name, "state": row.state, "fingerprint": mark, "lsn": row.lsn}
+
+
+def proposal(row: ProposalRow, needed: int) -> dict[str, Any]:
+    """Return a freeze that one has asked for; `needed` must."""
+    return {
+        "proposed_by": row.proposed_by,
+        "made_by": row.made_by,
+        "at": row.time,
+        "fingerprint": row.fingerprint,
+        "reason": row.reason,
+        "approvals": 1,
+        "needed": needed,
+    }
 
 
 def content(snapshot: Snapshot, found: Content) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from flask import request
 
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.services import tags
+from datastore_logic.services.approving import Wish, needs_two, pending
 from datastore_logic.services.freezing import freeze_with_report
 from datastore_logic.view.contents import find_content
+from datastore_logic.view.proposals import proposal
 from datastore_logic.view.tags import find_tag
 from datastore_logic.view.tags import tags as tags_by_name
 from datastore_logic.web import wire
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from datastore_logic.domain.decisions import OpenState
     from datastore_logic.services.commit import Committed
     from datastore_logic.services.tier import Tier
+    from datastore_logic.view.proposals import ProposalRow
 
 OPEN: Final = frozenset({TagState.UNLOCKED, TagState.LOCKED})
 
@@ -57,7 +60,9 @@ def show_tag(tier: Tier, tag: str) -> Response:
     ref = asked.ref(tag)
     with asked.reading(tier, ref) as snapshot:
         content = find_content(snapshot, ref)
-        return shown.read(shown.content(snapshot, content), snapshot, content.tag.lsn, ref)
+        waits = proposal(snapshot, content.tag.id, content.lsn)
+        told = shown.content(snapshot, content) | _freeze(tier, waits)
+        return shown.read(told, snapshot, content.tag.lsn, ref)
 
 
 def delete_tag(tier: Tier, tag: str) -> Response:
@@ -97,21 +102,38 @@ def unfreeze(tier: Tier, tag: str) -> Response:
 
 
 def freeze(tier: Tier, tag: str) -> Response:
-    """Freeze a tag, unless its report speaks against it and `strict` was asked for."""
-    name, told = TagName.parse(tag), asked.body("user", "token", "reason", needed=False)
+    """Freeze a tag, unless its report speaks against it and `strict` was asked for.
+
+    202 where that needs two, and only one has asked for it.
+    """
+    name = TagName.parse(tag)
+    told = asked.body("user", "token", "reason", "fingerprint", needed=False)
     strict, look = asked.flag("strict"), asked.look()
     is_told = asked.flag("report", default=True)
+    wish = Wish(
+        asked.optional(told, "reason"), asked.fingerprint(told), wire.text(told, "token", "")
+    )
     done, report = freeze_with_report(
         tier,
         name,
+        wish,
         look if is_told or strict else None,
         strict=strict,
-        token=wire.text(told, "token", ""),
-        reason=asked.optional(told, "reason"),
         asking=asked.asking(wire.text(told, "user", "", most=wire.MAX_USER)),
     )
+    with tier.reading(done.lsn) as snapshot:
+        row = find_tag(snapshot, name)
+        waits = pending(tier, snapshot, row, done.lsn)
     more = {} if report is None else {"report": report.wire()}
-    return _state(tier, name, done, **more)
+    stands = shown.state(row) | _freeze(tier, waits) | more
+    return wire.answer(stands, 202 if waits else 200, lsn=done.lsn)
+
+
+def withdraw_freeze(tier: Tier, tag: str) -> Response:
+    """End a proposal to freeze a tag."""
+    name, reason = TagName.parse(tag), asked.words("reason") or None
+    done = tags.withdraw_freeze(tier, name, reason=reason, asking=asked.asking())
+    return _state(tier, name, done)
 
 
 ROUTES: Final = (
@@ -124,6 +146,7 @@ ROUTES: Final = (
     Route("POST", "/global-tags/<tag>/unlock", unlock, ("user",)),
     Route("POST", "/global-tags/<tag>/unfreeze", unfreeze, ("user",)),
     Route("POST", "/global-tags/<tag>/freeze", freeze, ("report", "strict", *asked.LOOK, "user")),
+    Route("DELETE", "/global-tags/<tag>/freeze", withdraw_freeze, ("reason", "user")),
 )
 
 
@@ -135,10 +158,17 @@ def _change(tier: Tier, tag: str, state: OpenState) -> Response:
     return _state(tier, name, done)
 
 
-def _state(tier: Tier, name: TagName, done: Committed, **more: object) -> Response:
+def _state(tier: Tier, name: TagName, done: Committed) -> Response:
     with tier.reading(done.lsn) as snapshot:
         row = find_tag(snapshot, name)
-    return wire.answer(shown.state(row) | more, lsn=done.lsn)
+    return wire.answer(shown.state(row), lsn=done.lsn)
+
+
+def _freeze(tier: Tier, waits: ProposalRow | None) -> dict[str, object]:
+    """Return the field that shows a freeze which waits for its second person, if one does."""
+    if waits is None or not needs_two(tier):
+        return {}
+    return {"freeze": shown.proposal(waits, tier.config.access.freeze_approvals)}
 
 
 def _row(tier: Tier, name: TagName, done: Committed) -> Response:
