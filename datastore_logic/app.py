@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from datastore_logic.access.api_tokens import verify
 from datastore_logic.access.identify import Identify
 from datastore_logic.access.jwt_bearer import JwtVerifier
 from datastore_logic.access.verified import Verified
 from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import LOOPBACK_ONLY, Config
-from datastore_logic.errors import Unauthenticated
 from datastore_logic.services.tier import Tier
+from datastore_logic.services.token_use import TokenUse
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.database import Database
 from datastore_logic.view.follower import Follower
@@ -21,6 +22,7 @@ from datastore_logic.view.prepared import Prepared
 from datastore_logic.view.replica import Replica
 from datastore_logic.view.slice_files import SliceFiles
 from datastore_logic.view.slicer import Slicer
+from datastore_logic.view.tokens import KnownTokens
 from datastore_logic.web import (
     authenticate,
     caching,
@@ -36,6 +38,10 @@ from datastore_logic.web.address import FromProxies
 from datastore_logic.web.metrics import Metrics
 from datastore_logic.web.rates import Rates
 
+if TYPE_CHECKING:
+    from datastore_logic.access.identify import Judge
+    from datastore_logic.access.roles import Principal
+
 FOLLOWER = "condstore.follower"
 """Where `app.extensions` keeps the thread that gunicorn's worker starts after the fork."""
 
@@ -50,14 +56,15 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     buffer = buffer or BufferClient(config)
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
-    tier = Tier(config, database, replica, buffer, acknowledged)
+    token_use = TokenUse(buffer, database)
+    tier = Tier(config, database, replica, buffer, acknowledged, token_use)
     metrics = Metrics(database, config.metrics_path)
 
     app = Flask("datastore_logic")
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # it would redirect, and with a page
     middleware.install(app, metrics)
-    authenticate.install(app, config.access, _identify(config), _rates(config))
+    authenticate.install(app, config.access, _identify(config, tier), _rates(config))
     caching.install(app, config.access)
     for blueprint in (
         stream.blueprint(tier),
@@ -74,12 +81,12 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     return app
 
 
-def _identify(config: Config) -> Identify:
-    """Return what judges credentials."""
+def _identify(config: Config, tier: Tier) -> Identify:
+    """Return what judges credentials; that an API token was used is noted."""
     settings = config.access.jwt
     given = settings.secret or settings.jwks
     jwt = Verified(JwtVerifier(settings).verify, settings.leeway) if given else None
-    return Identify(config.access, tokens=_unknown, jwt=jwt)
+    return Identify(config.access, tokens=_token_judge(tier), jwt=jwt)
 
 
 def _rates(config: Config) -> Rates | None:
@@ -89,8 +96,15 @@ def _rates(config: Config) -> Rates | None:
     return Rates(config, config.rates_path)
 
 
-def _unknown(_credential: str, _now: float) -> NoReturn:
-    raise Unauthenticated("unknown token")
+def _token_judge(tier: Tier) -> Judge:
+    known = KnownTokens(tier.database)
+
+    def judge(credential: str, now: float) -> Principal:
+        token = verify(known.find, credential, now)
+        tier.token_use.note(token.id, now)
+        return token.principal
+
+    return judge
 
 
 def _prepared(config: Config) -> Prepared:

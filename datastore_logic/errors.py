@@ -7,13 +7,16 @@
     ├── Unauthenticated     nobody has proven who asks
     ├── KeysAway            the keys that would prove it cannot be had now
     ├── Forbidden           whoever asks may not
+    │   └── CannotGive      nor give a token what they have not themselves
     ├── TooManyRequests     of one caller in too short a time
     ├── NotFound            no such thing, or none that the caller may see
     ├── LinksNotOffered     there are no links to payloads here
     ├── PayloadsMissing     payloads named by digest are not in the store
     ├── PreflightFailed     a strict freeze found gaps or missing payloads
     ├── Conflict            others kept changing what this was decided about
-    │   └── KeyReused       an Idempotency-Key that named another request
+    │   ├── KeyReused       an Idempotency-Key that named another request
+    │   ├── TokenAlreadyMade  by the request that this repeats; its secret was told then
+    │   └── AuthenticationOff  nobody is told apart, so nobody gives tokens
     ├── BufferIsFrozen      the streaming buffer takes nothing until it is cleaned
     ├── ViewError           this replica's view cannot answer
     │   ├── ViewBuilding    it is being built; it would answer too little
@@ -102,6 +105,16 @@ class Forbidden(LogicError):
         self.told = {"role": str(role)} | ({} if tag is None else {"tag": tag})
 
 
+class CannotGive(Forbidden):
+    """Whoever asks would give a token a role that they do not have on these tags."""
+
+    def __init__(self, role: str, tags: str) -> None:
+        super(Forbidden, self).__init__(
+            f"Permission denied: you cannot give the role {role} on {tags}: you do not have it."
+        )
+        self.told = {"role": str(role), "tags": tags}
+
+
 class TooManyRequests(LogicError):
     """More requests than one caller may send; `retry_after` seconds from now there is room."""
 
@@ -160,6 +173,30 @@ class KeyReused(Conflict):
     """An Idempotency-Key came back with another request than it first named."""
 
     code = "idempotency_key_reused"
+
+
+class TokenAlreadyMade(Conflict):
+    """The request that this one repeats made the token; its secret was in that answer alone."""
+
+    code = "token_already_made"
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            f"This Idempotency-Key made token {token} already, whose secret is not known any more:"
+            " if that answer did not arrive, revoke it and make another, under another key."
+        )
+        self.told = {"id": token}
+
+
+class AuthenticationOff(Conflict):
+    """Nobody is told apart here, so nobody can give away what only they may do."""
+
+    code = "authentication_off"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No authentication is configured here: everybody may do all, and no token is given."
+        )
 
 
 class BufferIsFrozen(LogicError):

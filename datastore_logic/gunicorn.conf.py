@@ -77,6 +77,7 @@ def post_worker_init(worker: ThreadWorker) -> None:
     gc.freeze()  # what came up with the process stays; bulk bodies and answers are no cycles
     gc.set_threshold(50_000)
     worker.wsgi.extensions[FOLLOWER].start()
+    worker.wsgi.extensions[TIER].token_use.start()
     if os.read(_ready_tokens[0], 1) == b"!":
         is_complete = caught_up(worker.wsgi.extensions[TIER].database, CATCH_UP)
         many = "1 worker" if workers == 1 else f"{workers} workers"
@@ -91,11 +92,12 @@ def post_worker_init(worker: ThreadWorker) -> None:
 
 
 def worker_exit(_server: Arbiter, worker: ThreadWorker) -> None:
-    """Stop following."""
-    from datastore_logic.app import FOLLOWER  # noqa: PLC0415
+    """Stop following; write down when tokens were last used."""
+    from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415
 
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions[FOLLOWER].stop()
+        worker.wsgi.extensions[TIER].token_use.stop()
 
 
 def child_exit(_server: Arbiter, worker: ThreadWorker) -> None:

@@ -54,8 +54,8 @@ def mint() -> Minted:
     return Minted(token_id, f"cst_{token_id}_{secret}", _digest(secret))
 
 
-def verify(find: Find, told: str, now: float) -> Principal:
-    """Return whose token it is at `now`, seconds since 1970.
+def verify(find: Find, told: str, now: float) -> ApiToken:
+    """Return the token that somebody shows at `now`, seconds since 1970.
 
     An unknown id and a wrong secret are told alike; that a token was revoked or has expired is
     told to who has its secret.
@@ -73,7 +73,7 @@ def verify(find: Find, told: str, now: float) -> Principal:
     expires = found.principal.expires
     if expires is not None and now >= expires:
         raise Unauthenticated("This token has expired.")
-    return found.principal
+    return found
 
 
 def _digest(secret: str) -> str:

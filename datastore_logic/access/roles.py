@@ -52,6 +52,8 @@ _ORDER: Final = {role: place for place, role in enumerate(Role)}
 class BadPattern(BadValue):
     """A pattern that RE2 cannot match."""
 
+    code = "bad_pattern"
+
 
 @dataclass(frozen=True, slots=True)
 class TagPattern:

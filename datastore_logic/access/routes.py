@@ -89,6 +89,11 @@ ROUTES: Final[Mapping[str, Need | Role]] = MappingProxyType(
         "v1.delete_list": ADMIN,
         "v1.delete_type": ADMIN,
         "v1.delete_iov": ADMIN,
+        # who asks, and what they give others
+        "v1.whoami": VERIFIED,
+        "v1.list_tokens": ADMIN,
+        "v1.make_token": ADMIN,
+        "v1.revoke_token": VERIFIED,
         # nopayloaddb's API; old and new names of a route are one endpoint
         "cdb_rest.list_statuses": READ,
         "cdb_rest.list_tags": READ,

@@ -139,7 +139,7 @@ class UnfreezeNeedsReason(StateForbids):
 
 
 class AlreadyExists(DomainError):
-    """There is one of that name; `what` is global_tag or payload_type."""
+    """There is one of that name; `what` is global_tag, payload_type or token."""
 
     code = "already_exists"
 

@@ -27,6 +27,16 @@ def type_key(payload_type: str) -> str:
     return f"type/{payload_type}"
 
 
+def token_key(token_id: str) -> str:
+    """Return the key of an API token."""
+    return f"token/{token_id}"
+
+
+def token_name_key(name: str) -> str:
+    """Return the key of the making of API tokens of a name."""
+    return f"token-name/{name}"
+
+
 def list_keys(list_ids: Iterable[int]) -> tuple[str, ...]:
     """Return the keys of lists."""
     return tuple(map(list_key, list_ids))

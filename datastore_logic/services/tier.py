@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.buffer_client import BufferClient
     from datastore_logic.config import Config
+    from datastore_logic.services.token_use import TokenUse
     from datastore_logic.view.acknowledged import Acknowledged
     from datastore_logic.view.database import Database, Snapshot
     from datastore_logic.view.replica import Replica
@@ -31,6 +32,7 @@ class Tier:
     replica: Replica
     buffer: BufferClient
     acknowledged: Acknowledged
+    token_use: TokenUse
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
     @contextmanager

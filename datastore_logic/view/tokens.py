@@ -76,9 +76,16 @@ def find_token(snapshot: Snapshot, token_id: str) -> TokenRow:
     return found[0]
 
 
-def token_made_by(snapshot: Snapshot, lsn: int) -> TokenRow | None:
-    """Return the token that an entry made, None if it made none."""
-    return next(iter(_some(snapshot, "WHERE lsn = ?", lsn)), None)
+def token_made_by(snapshot: Snapshot, lsn: int) -> TokenRow:
+    """Return the token that an entry made.
+
+    Raises:
+        NotFound: it made none.
+    """
+    found = _some(snapshot, "WHERE lsn = ?", lsn)
+    if not found:
+        raise NotFound("token", f"made by LSN {lsn}")
+    return found[0]
 
 
 def tokens_named(snapshot: Snapshot, name: str) -> list[TokenRow]:

@@ -170,7 +170,7 @@ OF_HTTP = {
     "not_found", "method_not_allowed", "request_uri_too_long", "range_not_satisfiable",
     "volume_full",
 }  # fmt: skip
-WHATS = ["tag", "payload_type", "payload_list", "payload_iov", "payload", "lsn"]
+WHATS = ["tag", "payload_type", "payload_list", "payload_iov", "payload", "lsn", "token"]
 
 
 def below(kind):

@@ -19,7 +19,7 @@ TOKEN = ApiToken(MINTED.id, MINTED.digest, PRINCIPAL)
 
 def judged(told, token=TOKEN, now=EXPIRES - 1):
     """Return whose token it is, of a view that knows one."""
-    return verify({token.id: token}.get, told, now)
+    return verify({token.id: token}.get, told, now).principal
 
 
 def why_not(told, **circumstances):

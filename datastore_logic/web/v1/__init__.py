@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint
 
-from datastore_logic.web.v1 import contents, document, iovs, lists, payloads, review, tags
+from datastore_logic.web.v1 import (
+    contents,
+    document,
+    iovs,
+    lists,
+    payloads,
+    review,
+    tags,
+    tokens,
+    whoami,
+)
 
 if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
@@ -18,6 +28,8 @@ ROUTES: Final = (
     *iovs.ROUTES,
     *lists.ROUTES,
     *payloads.ROUTES,
+    *tokens.ROUTES,
+    *whoami.ROUTES,
     *document.ROUTES,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from datastore_logic.domain.tags import ListName, TagState
@@ -28,6 +29,11 @@ SHELF: Final = "/api/v1/payloads/sha256/"
 _DIGITS: Final = len("sha256:")
 
 Item = TypeVar("Item")
+
+
+def time(at: float) -> str:
+    """Return a time, in seconds since 1970, as ISO 8601 writes it in UTC."""
+    return f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def read(content: object, snapshot: Snapshot, lsn: int, ref: TagRef | None = None) -> Response:
