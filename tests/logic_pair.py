@@ -23,13 +23,16 @@ class Pair:
 
     buffer: Running
     logic: Running
+    token: str | None = None
     http: urllib3.PoolManager = field(
         default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=8)
     )
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> BaseHTTPResponse:
-        """Send a request; header names are given with underscores."""
+        """Send a request, with the pair's token; header names are given with underscores."""
         told = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token is not None:
+            told.setdefault("Authorization", f"Bearer {self.token}")
         return self.http.request(method, self.logic.url + path, body=body, headers=told)
 
     def get(self, path: str, **headers: str) -> Any:

@@ -14,6 +14,9 @@ from logic_pair import pair
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 import datastore_logic
+from datastore_logic.access.roles import Role
+from datastore_logic.access.routes import ROUTES as NEEDS
+from datastore_logic.access.routes import Need
 from datastore_logic.app import create_app
 from datastore_logic.config import Config
 from datastore_logic.domain.errors import DomainError
@@ -27,6 +30,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, told in methods.items()
 }
+ROOT = "r" * 32
 OPEN, LOCKED, FROZEN, GONE = "data_2026-prompt", "locked", "frozen", "gone"
 IOVS = [
     {"payload_type": "Beam", "start": [1, 0], "end": [5, 0], "name": "b1"},
@@ -36,8 +40,13 @@ IOVS = [
 
 CONFIG = schemathesis.Config.from_dict(
     {
-        "generation": {"allow-extra-parameters": False},  # any header may come along
-        "checks": {"negative_data_rejection": {"expected-statuses": [400, 404, 405, 409, 414]}},
+        "generation": {
+            "allow-extra-parameters": False,  # any header may come along
+            "with-security-parameters": False,  # every case comes with a good credential
+        },
+        "checks": {
+            "negative_data_rejection": {"expected-statuses": [400, 401, 404, 405, 409, 414]}
+        },
     }
 )
 schema = schemathesis.openapi.from_path(PATH, config=CONFIG)
@@ -46,7 +55,10 @@ schema = schemathesis.openapi.from_path(PATH, config=CONFIG)
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """Run both tiers."""
-    with pair(tmp_path_factory.mktemp("openapi")) as running:
+    with pair(
+        tmp_path_factory.mktemp("openapi"), ADMIN_TOKEN=ROOT, RATE_FAILURES="none"
+    ) as running:
+        running.token = ROOT
         yield running
 
 
@@ -114,7 +126,11 @@ def test_every_answer_is_what_the_document_says(case, known):
     led_home(case)
     # That an end comes after its start, no schema can say; so some sound requests are refused.
     excluded = [positive_data_acceptance]
-    case.call_and_validate(base_url=f"{known.logic.url}/api/v1", excluded_checks=excluded)
+    case.call_and_validate(
+        base_url=f"{known.logic.url}/api/v1",
+        headers={"Authorization": f"Bearer {ROOT}"},
+        excluded_checks=excluded,
+    )
 
 
 def test_every_route_is_documented_and_every_documented_one_is_there():
@@ -126,6 +142,21 @@ def test_every_route_is_documented_and_every_documented_one_is_there():
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
     assert served == set(OPERATIONS) - {("HEAD", "/payloads/sha256/{hexdigits}")}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_the_document_names_what_each_operation_needs(route):
+    """The role of access/routes.py, and whether it needs a credential where reads are open."""
+    told = OPERATIONS[route.method, re.sub(r"<([^>]+)>", r"{\1}", route.path)]
+    need = NEEDS[f"v1.{route.handler.__name__}"]
+    if need is Need.OPEN:
+        assert "security" not in told
+    elif need is Need.VERIFIED:
+        assert told["security"] == [{"bearer": []}]
+    else:
+        assert told["x-role"] == (Role.READER if need is Need.READ else need)
+        assert told["security"] == ([{}] if need is Need.READ else []) + [{"bearer": []}]
+        assert {"401", "403", "429"} <= told["responses"].keys()
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
