@@ -3,7 +3,9 @@
     LogicError
     ├── BadConfiguration    a variable that makes no sense: it does not start
     ├── BadRequest          the request is malformed; names the field
-    │   └── TooLarge
+    │   ├── TooLarge
+    │   ├── TooSlow         its body did not come, or not fast enough
+    │   └── Encoded         its body is compressed, and is not unpacked here
     ├── Unauthenticated     nobody has proven who asks
     ├── KeysAway            the keys that would prove it cannot be had now
     ├── Forbidden           whoever asks may not
@@ -73,6 +75,18 @@ class TooLarge(BadRequest):
     """The body is larger than allowed."""
 
     code = "too_large"
+
+
+class TooSlow(BadRequest):
+    """The body did not come, or not fast enough."""
+
+    code = "too_slow"
+
+
+class Encoded(BadRequest):
+    """The body is not what its bytes are: nothing is ever unpacked, so nothing can burst."""
+
+    code = "unsupported_encoding"
 
 
 class Unauthenticated(LogicError):
@@ -293,6 +307,8 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         domain.InUse: 409,
         BadRequest: 400,
         TooLarge: 413,
+        TooSlow: 408,
+        Encoded: 415,
         Unauthenticated: 401,
         KeysAway: 503,
         Forbidden: 403,

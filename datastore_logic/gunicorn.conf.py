@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import os
+import resource
 import shutil
 import socket
 import sys
@@ -16,10 +18,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 from datastore_logic.config import LOOPBACK_ONLY, Config, is_loopback
 from datastore_logic.errors import BadConfiguration
+from datastore_logic.serving.certificates import Certificates
+from datastore_logic.serving.pace import Limits
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
     from gunicorn.arbiter import Arbiter
-    from gunicorn.workers.gthread import ThreadWorker
+    from gunicorn.config import Config as Settings
+
+    from datastore_logic.worker import Worker
 
 
 def _cannot_start(reason: object) -> NoReturn:
@@ -36,11 +45,26 @@ _host = f"[{_config.host}]" if ":" in _config.host else _config.host
 bind = f"{_host}:{_config.port}"
 workers = _config.workers
 worker_class = "datastore_logic.worker.Worker"
-forwarder_headers = ""  # no header of a caller changes where we think we are
 threads = _config.threads
-worker_connections = 1000
+worker_connections = math.ceil(_config.max_connections / _config.workers)
 backlog = 2048
 keepalive = 75
+# No header of a caller changes where, over what or by whom we think we are asked: proxies that are
+# trusted are heard in web/address.py, and there alone.
+forwarder_headers = ""
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+proxy_protocol = "off"
+http_protocols = "h1"
+http_parser = "python"  # whose idea of a line serving/incoming.py shares
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+sendfile = False  # answers go at the caller's pace
+_scheme = "http" if _config.tls_cert is None else "https"
+if _config.tls_cert is not None and _config.tls_key is not None:
+    certfile, keyfile = str(_config.tls_cert), str(_config.tls_key)
+    _certificates = Certificates(_config.tls_cert, _config.tls_key)
 timeout = 60
 graceful_timeout = _config.shutdown_grace
 # Its comings and goings are of use to who hunts a defect in it; ours are logged below.
@@ -69,11 +93,14 @@ def on_starting(server: Arbiter) -> None:
     _ready_tokens.append(read)
 
 
-def post_worker_init(worker: ThreadWorker) -> None:
+def post_worker_init(worker: Worker) -> None:
     """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
     from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415 - not in the parent process
     from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
+    worker.limits = Limits(
+        _config.header_timeout, _config.body_timeout, _config.min_body_rate, keepalive
+    )
     gc.freeze()  # what came up with the process stays; bulk bodies and answers are no cycles
     gc.set_threshold(50_000)
     worker.wsgi.extensions[FOLLOWER].start()
@@ -85,13 +112,18 @@ def post_worker_init(worker: ThreadWorker) -> None:
         shown = f"[{host}]" if ":" in host else host
         away = "" if is_complete else ", still catching up with the databuffer"
         print(
-            f"datastore_logic ready on http://{shown}:{port}"
+            f"datastore_logic ready on {_scheme}://{shown}:{port}"
             f" ({many}, view {_config.view_path}{away})",
             flush=True,
         )
 
 
-def worker_exit(_server: Arbiter, worker: ThreadWorker) -> None:
+def ssl_context(_settings: Settings, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Return the TLS context for a new connection: of the pair of files as it is now."""
+    return _certificates.context()
+
+
+def worker_exit(_server: Arbiter, worker: Worker) -> None:
     """Stop following; write down when tokens were last used."""
     from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415
 
@@ -100,7 +132,7 @@ def worker_exit(_server: Arbiter, worker: ThreadWorker) -> None:
         worker.wsgi.extensions[TIER].token_use.stop()
 
 
-def child_exit(_server: Arbiter, worker: ThreadWorker) -> None:
+def child_exit(_server: Arbiter, worker: Worker) -> None:
     """Forget the gauges of a worker that is gone."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
@@ -125,6 +157,21 @@ def _refuse_strangers(server: Arbiter) -> None:
     hosts = [bound[0] for bound in server.cfg.address if isinstance(bound, tuple)]
     if _config.authentication == LOOPBACK_ONLY and not all(map(is_loopback, hosts)):
         _cannot_start(f"listens on {', '.join(hosts)}, and no authentication is configured")
+
+
+def _allow_many_files() -> None:
+    """Take as many open files, connections among them, as may be had: often 1024 are preset."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _refuse_useless_certificates() -> None:
+    if _config.tls_cert is None:
+        return
+    try:
+        _certificates.context()
+    except OSError as reason:
+        _cannot_start(f"TLS_CERT={_config.tls_cert} TLS_KEY={_config.tls_key}: {reason}")
 
 
 def _prepare_directories() -> None:

@@ -1,13 +1,40 @@
-"""The gunicorn worker of this tier: gunicorn's threads, but what is no HTTP is answered in JSON."""
+"""The gunicorn worker of this tier: threads for requests that have come, none for who dawdles.
+
+gunicorn's own gives a thread to each connection that says a first byte, and lets it wait: 32
+clients that send a byte a second hold every thread there is. Here:
+
+- **The main thread gathers.** It takes what has come of a request, TLS handshake included, without
+  ever waiting, and hands it to a thread when it is whole, or when 64 KiB of it are there. So who
+  drips a head or an ordinary body costs a descriptor and some memory, and is answered 408 when his
+  time is over: HEADER_TIMEOUT for the head, the pace (serving/pace.py) for the body.
+- **Uploads have half of the threads.** A longer body is read by a thread, at the same pace, and
+  takes one of those places until it has come. So threads for all other requests are always left.
+- **Under pressure the slowest ends first.** If uploads wait for a place, or requests for a thread,
+  because peers are waited for, then the slowest of these end, unless they send (or take their
+  answers) at sixteen times MIN_BODY_RATE.
+- **Full is said.** Above its share of MAX_CONNECTIONS a worker first closes idle connections; then
+  it answers 503 to new ones instead of leaving them to wonder. Where the system has no descriptor
+  left it pauses for a second rather than spin.
+
+Closing is done here too, without waiting: gunicorn's waits up to two seconds for each client that
+does not close its end, in the thread that everybody else depends on.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import logging
+import resource
+import sys
+from collections import deque
+from functools import partial
+from heapq import nsmallest
 from http import HTTPStatus
+from selectors import EVENT_READ
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-import orjson
-from gunicorn import util
+from gunicorn import sock as gunicorn_sock
 from gunicorn.http.errors import (
     ExpectationFailed,
     LimitRequestHeaders,
@@ -16,8 +43,17 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
+from datastore_logic.serving.connection import Connection, Stage
+from datastore_logic.serving.incoming import MOST_HEAD, Outlook
+from datastore_logic.serving.pace import Limits
+from datastore_logic.serving.refusal import refusal
+
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterable
+    from concurrent.futures import Future
+
+    from datastore_logic.serving.line import Line
 
 STATUS: Final[dict[type[Exception], HTTPStatus]] = {
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
@@ -26,23 +62,297 @@ STATUS: Final[dict[type[Exception], HTTPStatus]] = {
 }
 """What the parser refuses is the caller's mistake: 400, unless HTTP has a word for it."""
 
+TICK: Final = 0.25
+"""Seconds between two looks at whose time is over."""
+
+SOON: Final = 1.0
+"""Seconds that a request may wait for a thread before others are ended for it."""
+
+CROWDED: Final = 16
+"""By so much the least rate rises for whom a thread waits while others wait for a thread."""
+
+TOGETHER: Final = 256
+"""How many connections are closed or turned away at once when all places are taken."""
+
+SPARE_FILES: Final = 200
+"""Descriptors of a worker that are no connections of callers: the view, the databuffer, …."""
+
+NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+FULL: Final = "All connections of this replica are taken; come again."
+NO_PLACE: Final = "Too many large bodies are on their way; come again."
+LATE: Final = "The request did not come to its end in time."
+
+log = logging.getLogger(__name__)
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
-    """Answers a request that cannot be parsed as it answers any other that is wrong."""
+    """Threads serve requests; the main thread gathers them, and parts with who is too slow."""
 
-    def handle_error(
-        self, req: object, client: socket.socket, addr: object, exc: Exception
-    ) -> None:
+    limits = Limits()
+    """Set by gunicorn.conf.py before the first connection."""
+
+    @classmethod
+    def check_config(cls, cfg: object, log: object) -> None:
+        """Find nothing wrong: idle connections give way where there are few places."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.max_keepalived = sys.maxsize  # idle ones are closed when there is need, not before
+        self._watched: dict[Connection, None] = {}
+        self._served: set[Connection] = set()
+        self._uploads: set[Connection] = set()
+        self._queue: deque[Connection] = deque()
+        self._look_at = self._accept_from = 0.0
+        self._crowded_since: float | None = None
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.worker_connections = max(1, min(self.cfg.worker_connections, files - SPARE_FILES))
+        super().run()
+
+    # a connection comes -------------------------------------------------------------------------
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection, and what has come on it."""
+        try:
+            client, address = listener.accept()
+        except OSError as reason:
+            self._not_accepted(reason)
+            return
+        try:
+            if self.cfg.is_ssl:
+                client = gunicorn_sock.ssl_context(self.cfg).wrap_socket(
+                    client, server_side=True, do_handshake_on_connect=False
+                )
+            server = listener.getsockname()
+            conn = Connection(self.cfg, client, address, server, self.limits)
+        except OSError as reason:  # gone already
+            log.debug("a connection broke: %s", reason)
+            client.close()
+            return
+        self.nr_conns += 1
+        self._go_on(conn)
+
+    def _not_accepted(self, reason: OSError) -> None:
+        if reason.errno in NO_DESCRIPTOR:
+            log.warning("for a second no connection is accepted: %s", reason.strerror)
+            self._accept_from = monotonic() + 1.0
+            self._close_idle()
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Accept or do not; not at all within a second of having had no descriptor for it."""
+        super().set_accept_enabled(enabled and monotonic() >= self._accept_from)
+
+    # a request comes ----------------------------------------------------------------------------
+
+    def _go_on(self, conn: Connection, _line: Line | None = None) -> None:
+        """Take what has come, and do what is to be done with it."""
+        try:
+            if conn.stage is Stage.PARTING:
+                self._throw_away(conn)
+            elif (event := self._handshake(conn)) is not None:
+                self._watch(conn, event)
+            else:
+                self._decide(conn, conn.gather())
+        except OSError as reason:
+            log.debug("a connection broke: %s", reason)
+            self._close(conn)
+
+    @staticmethod
+    def _handshake(conn: Connection) -> int | None:
+        """Return what TLS waits for to begin, None if it has begun."""
+        if conn.stage is not Stage.HANDSHAKE:
+            return None
+        event: int | None = conn.sock.shake_hands()
+        if event is None:
+            conn.stage = Stage.HEAD
+        return event
+
+    def _decide(self, conn: Connection, outlook: Outlook | None) -> None:
+        match outlook:
+            case None:
+                self._close(conn)
+            case Outlook.HEAD | Outlook.BODY:
+                self._watch(conn, EVENT_READ)
+            case Outlook.WHOLE:
+                self._serve(conn)
+            case Outlook.PART:
+                conn.enter(Stage.QUEUED)
+                self._unwatch(conn)
+                self._queue.append(conn)
+                self._give_places()
+            case Outlook.TOO_LONG:
+                words = f"Request line and headers are longer than {MOST_HEAD} bytes."
+                self._refuse(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, words)
+
+    def _give_places(self) -> None:
+        """Serve the uploads that have waited longest, as far as there are places for them."""
+        while self._queue and len(self._uploads) < max(1, self.cfg.threads // 2):
+            conn = self._queue.popleft()
+            self._uploads.add(conn)
+            self._serve(conn)
+
+    def _serve(self, conn: Connection) -> None:
+        """Hand a connection to a thread."""
+        self._unwatch(conn)
+        conn.hand_over(partial(self.method_queue.defer, self._has_come, conn))
+        self._served.add(conn)
+        self.enqueue_req(conn)
+
+    def _has_come(self, conn: Connection) -> None:
+        """Give the place of an upload to another: of its body nothing is missing any more."""
+        self._uploads.discard(conn)
+        self._give_places()
+
+    def finish_request(self, conn: Connection, fs: Future[object]) -> None:
+        """Wait for the next request of a connection whose thread is done, or part."""
+        self._served.discard(conn)
+        self._has_come(conn)
+        if fs.cancelled() or fs.exception() is not None or not fs.result():
+            self._part(conn)
+            return
+        conn.take_back()
+        if conn.incoming.held or conn.sock.has_more:
+            self._go_on(conn)
+        else:
+            self._watch(conn, EVENT_READ)
+
+    def handle_error(self, req: object, client: Line, addr: object, exc: Exception) -> None:
         """Send `{"detail","code"}` for what the parser refused; leave the rest to gunicorn."""
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
         status = STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
-        code = status.phrase.lower().replace(" ", "_").replace("-", "_")
-        body = orjson.dumps({"detail": f"This is not HTTP as we speak it: {exc}", "code": code})
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        with contextlib.suppress(OSError):  # who sent it may be gone
-            util.write_nonblock(client, head.encode() + body)
+        client.offer(refusal(status, f"This is not HTTP as we speak it: {exc}"))
+
+    # a connection goes --------------------------------------------------------------------------
+
+    def _refuse(self, conn: Connection, status: HTTPStatus, words: str) -> None:
+        retry_after = 1 if status is HTTPStatus.SERVICE_UNAVAILABLE else None
+        conn.sock.offer(refusal(status, words, retry_after=retry_after))
+        self._part(conn)
+
+    def _part(self, conn: Connection) -> None:
+        """Say that nothing more will be said, and let the client have it before we close."""
+        if conn.sock.fileno() < 0:
+            self._close(conn)
+            return
+        conn.sock.part()
+        conn.enter(Stage.PARTING)
+        self._watch(conn, EVENT_READ)
+
+    def _throw_away(self, conn: Connection) -> None:
+        piece = conn.sock.take(MOST_HEAD)
+        conn.thrown_away += len(piece or b"")
+        if piece == b"" or conn.thrown_away > MOST_HEAD:
+            self._close(conn)
+
+    def _close(self, conn: Connection) -> None:
+        self._unwatch(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    # the main thread looks around ---------------------------------------------------------------
+
+    def _watch(self, conn: Connection, event: int) -> None:
+        """Have the poller tell when it can go on."""
+        if conn.watched == event:
+            return
+        self._unwatch(conn)
+        self.poller.register(conn.sock, event, partial(self._go_on, conn))
+        conn.watched = event
+        self._watched[conn] = None
+
+    def _unwatch(self, conn: Connection) -> None:
+        if conn.watched:
+            self.poller.unregister(conn.sock)
+            conn.watched = 0
+            del self._watched[conn]
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for events, not longer than until somebody's time may be over."""
+        super().wait_for_and_dispatch_events(min(timeout, TICK) if self.nr_conns else timeout)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Close every connection that waits for something, at the very end."""
+        for conn in [*self._watched] if force else ():
+            self._close(conn)
+
+    def _cap_keepalive(self, _deadline: float) -> None:
+        """Let who waits at SIGTERM wait a moment more: a request may be on its way."""
+        for conn in self._watched:
+            if conn.stage in {Stage.IDLE, Stage.HEAD}:
+                conn.enter(conn.stage)
+
+    def murder_pending(self) -> None:
+        """Part with who is too slow; gunicorn calls this whenever it has dispatched events."""
+        now = monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + TICK
+        stopping = not self.alive
+        for conn in [conn for conn in self._watched if conn.is_late(now, stopping=stopping)]:
+            self._end(conn)
+        while self._queue and self._queue[0].is_late(now, stopping=stopping):
+            self._refuse(self._queue.popleft(), HTTPStatus.SERVICE_UNAVAILABLE, NO_PLACE)
+        self._relieve(now)
+        if self.nr_conns >= self.worker_connections and not self._close_idle():
+            self._turn_away()
+
+    def _end(self, conn: Connection) -> None:
+        """End the waiting for a request: with an answer, if there is any of it to be answered."""
+        is_begun = conn.stage is Stage.HEAD and conn.incoming.held
+        if is_begun or conn.stage is Stage.BODY:
+            self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT, LATE)
+        else:
+            self._close(conn)
+
+    def _relieve(self, now: float) -> None:
+        """End whom threads wait for, the slowest first, as many as others need those threads."""
+        if self._queue and now - self._queue[0].since > SOON:
+            self._end_slowest(self._uploads, len(self._queue), now)
+        waiting = len(self._served) - self.cfg.threads
+        if waiting <= 0:
+            self._crowded_since = None
+        elif self._crowded_since is None:
+            self._crowded_since = now
+        elif now - self._crowded_since > SOON:
+            self._end_slowest(self._served, waiting, now)
+
+    def _end_slowest(self, among: Iterable[Connection], many: int, now: float) -> None:
+        least = CROWDED * self.limits.rate
+        slow = [conn for conn in among if conn.sock.speed(now) < least]
+        for conn in nsmallest(many, slow, key=lambda conn: conn.sock.speed(now)):
+            conn.sock.give_up()
+
+    def _close_idle(self) -> int:
+        """Close the connections that have been idle longest; return how many there were."""
+        idle = [conn for conn in self._watched if conn.stage is Stage.IDLE]
+        oldest = nsmallest(min(TOGETHER, len(idle) // 4 + 1), idle, key=lambda conn: conn.since)
+        for conn in oldest:
+            self._close(conn)
+        return len(oldest)
+
+    def _turn_away(self) -> None:
+        """Refuse the connections that wait to be accepted: no other worker took them either."""
+        for listener in self.sockets if self.alive and not self._accepting else ():
+            for _ in range(TOGETHER):
+                try:
+                    client, _ = listener.accept()
+                except OSError as reason:
+                    self._not_accepted(reason)
+                    break
+                self._refuse_new(client)
+
+    def _refuse_new(self, client: socket.socket) -> None:
+        client.setblocking(False)
+        try:
+            if not self.cfg.is_ssl:
+                client.send(refusal(HTTPStatus.SERVICE_UNAVAILABLE, FULL, retry_after=1))
+                client.recv(MOST_HEAD)  # what has come, or closing would take back our answer
+        except OSError as reason:
+            log.debug("a connection broke: %s", reason)
+        finally:
+            client.close()

@@ -11,15 +11,18 @@ from gunicorn.http.errors import ParseException
 from datastore_logic.access.caller import caller
 from datastore_logic.domain.errors import BadInterval, BadMoment, BadValue
 from datastore_logic.domain.moment import LIMIT, Interval, Moment
-from datastore_logic.errors import BadRequest, NotFound, TooLarge
+from datastore_logic.errors import BadRequest, Encoded, NotFound, TooLarge, TooSlow
 from datastore_logic.services.commit import Asking
+from datastore_logic.serving import pace
 from datastore_logic.view.requests import OWN_KEY
+from datastore_logic.web.bounds import DEPTH, SMALL, is_shallow, refuse_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
+    from datastore_logic.web.bounds import Bounds
 
 Value = TypeVar("Value")
 
@@ -41,7 +44,9 @@ def body(most: int) -> bytes:
 
     Raises:
         TooLarge: it has more than `most` bytes.
+        Encoded: it is compressed.
     """
+    _refuse_encoded()
     if (request.content_length or 0) > most:
         raise TooLarge(f"The body is larger than {most} bytes.")
     read = _some(most + 1)
@@ -58,14 +63,21 @@ def chunks() -> Iterator[bytes]:
     """Yield the body piece by piece.
 
     Raises:
-        BadRequest: it ended before the length it announced.
+        BadRequest: it ended before the length it announced, or is compressed.
     """
+    _refuse_encoded()
     taken = 0
     while piece := _some(CHUNK):
         taken += len(piece)
         yield piece
     if request.content_length is not None and taken != request.content_length:
         raise BadRequest("The body ended early.")
+
+
+def _refuse_encoded() -> None:
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise Encoded("Bodies are taken as they are: without Content-Encoding.")
 
 
 def _some(size: int) -> bytes:
@@ -76,33 +88,42 @@ def _some(size: int) -> bytes:
     """
     try:
         return request.stream.read(size)
+    except pace.TooSlow as reason:
+        raise TooSlow("The body did not come in time; see MIN_BODY_RATE.") from reason
     except OSError as reason:  # gunicorn's own "no more data" is one, too
         raise BadRequest("The body ended early.") from reason
     except ParseException as reason:
         raise BadRequest(f"The body is not chunked as it says: {reason}") from reason
 
 
-def json_object(*, needed: bool = True, most: int = MAX_JSON_BYTES) -> dict[str, Any]:
+def json_object(
+    *, needed: bool = True, most: int = MAX_JSON_BYTES, bounds: Bounds = SMALL
+) -> dict[str, Any]:
     """Return the body as a JSON object, whatever type it claims to be; `{}` if none is needed."""
     sent = body(most)
     if needed and not sent:
         raise BadRequest("A body is needed: a JSON object.")
-    told = from_json(sent) if sent else {}
+    told = from_json(sent, bounds) if sent else {}
     if not isinstance(told, dict):
         raise BadRequest("The body must be a JSON object.")
     return told
 
 
-def from_json(sent: bytes) -> object:
+def from_json(sent: bytes, bounds: Bounds = SMALL) -> object:
     """Return what a body says.
 
     Raises:
-        BadRequest: it is not JSON.
+        BadRequest: it is not JSON, or nested too deep.
+        TooLarge: it holds more values than it may.
     """
+    refuse_beyond(bounds, sent)
+    is_deep = not is_shallow(sent)  # or its brackets do not match, which is told better below
     try:
         told: object = orjson.loads(sent)
     except orjson.JSONDecodeError as reason:
         raise BadRequest(f"The body is not JSON: {reason}") from reason
+    if is_deep:
+        raise BadRequest(f"The body is nested deeper than {DEPTH}.")
     return told
 
 

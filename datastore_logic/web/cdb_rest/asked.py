@@ -15,12 +15,13 @@ from datastore_logic.domain.tags import TagState
 from datastore_logic.domain.timeline import Payload, Row
 from datastore_logic.errors import BadRequest
 from datastore_logic.view.catalogue import Page
-from datastore_logic.web import wire
+from datastore_logic.web import bounds, wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from datastore_logic.services.commit import Asking
+    from datastore_logic.web.bounds import Bounds
     from datastore_logic.web.cdb_rest.ends import Ends
 
 PAGE_SIZE: Final = 25
@@ -43,15 +44,18 @@ def told() -> dict[str, Any]:
     return sent
 
 
-def told_many() -> list[dict[str, Any]]:
+def told_many(most: int) -> list[dict[str, Any]]:
     """Return the objects of a body that is an array of them.
 
     Raises:
         BadRequest: it is something else.
+        TooLarge: it has more than `most`.
     """
-    sent = _json(wire.MAX_BULK_BYTES)
+    sent = _json(wire.MAX_BULK_BYTES, bounds.of_iovs(most))
     if not isinstance(sent, list) or not all(isinstance(each, dict) for each in sent):
         raise BadRequest("The body must be a JSON array of objects.")
+    if len(sent) > most:
+        raise bounds.too_many_iovs(most)
     return sent
 
 
@@ -166,9 +170,9 @@ def page() -> Page | None:
     )
 
 
-def _json(most: int) -> object:
+def _json(most: int, within: Bounds = bounds.SMALL) -> object:
     sent = wire.body(most)
-    return wire.from_json(sent) if sent.strip() else None
+    return wire.from_json(sent, within) if sent.strip() else None
 
 
 def _number(field: str, value: object) -> int:

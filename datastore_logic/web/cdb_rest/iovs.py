@@ -62,7 +62,7 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.post("/bulk_piov")
     @routes.post("/payload-iovs/bulk")
     def create_iovs() -> Response:
-        sent = wanted(asked.told_many(), ends)
+        sent = wanted(asked.told_many(tier.config.max_iovs), ends)
         done = iovs.insert_iovs(tier, sent, asking=asked.asking())
         response = Response(headers={"X-Ledger-LSN": str(done.lsn)})
         del response.headers["Content-Type"]  # of nothing

@@ -14,6 +14,7 @@ from datastore_logic.domain.tags import ListName, PayloadTypeName, TagRef, TagSt
 from datastore_logic.errors import BadRequest
 from datastore_logic.services.freezing import Look
 from datastore_logic.web import wire
+from datastore_logic.web.bounds import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datastore_logic.services.commit import Asking
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
+    from datastore_logic.web.bounds import Bounds
 
 PAGE: Final = 1000
 LOOK: Final = ("read_bytes", "template")
@@ -153,9 +155,11 @@ def plain(told: object, most: int) -> bool:
     return isinstance(told, str) and 0 < len(told) <= most and not _CONTROL.search(told)
 
 
-def body(*known: str, needed: bool = True, most: int = wire.MAX_JSON_BYTES) -> dict[str, Any]:
+def body(
+    *known: str, needed: bool = True, most: int = wire.MAX_JSON_BYTES, bounds: Bounds = SMALL
+) -> dict[str, Any]:
     """Return the body's object; a field nobody knows is refused, for it was meant for something."""
-    told = wire.json_object(needed=needed, most=most)
+    told = wire.json_object(needed=needed, most=most, bounds=bounds)
     for name in told:
         if name not in known:
             raise BadRequest(

@@ -12,6 +12,7 @@ from datastore_logic.errors import BadRequest
 from datastore_logic.services.goals import TagAndType
 from datastore_logic.services.iovs import Wanted
 from datastore_logic.web import wire
+from datastore_logic.web.bounds import too_many_iovs
 from datastore_logic.web.v1 import asked
 
 if TYPE_CHECKING:
@@ -22,14 +23,17 @@ KNOWN: Final = frozenset(
 )
 
 
-def wanted(sent: object, tag: TagName) -> list[Wanted]:
+def wanted(sent: object, tag: TagName, most: int) -> list[Wanted]:
     """Return what is to be inserted, by payload type, in the order it was sent.
 
     Raises:
         BadRequest, BadValue: naming `iovs[3].start`, or what else is wrong.
+        TooLarge: there are more than `most`.
     """
     if not isinstance(sent, list) or not sent:
         raise BadRequest("iovs: must be an array of at least one payload IOV", field="iovs")
+    if len(sent) > most:
+        raise too_many_iovs(most, "iovs")
     kinds: dict[PayloadTypeName, list[tuple[Any, ...]]] = {}
     for number, told in enumerate(sent):
         if type(told) is not dict or not told.keys() <= KNOWN:

@@ -9,7 +9,7 @@ from datastore_logic.domain.tags import ListName, TagName
 from datastore_logic.services import iovs
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.iovs import rows_between, segments_after
-from datastore_logic.web import wire
+from datastore_logic.web import bounds, wire
 from datastore_logic.web.v1 import asked, bulk, shown
 from datastore_logic.web.v1.route import Route
 
@@ -23,8 +23,10 @@ PAGE: Final = 10_000
 
 def insert_iovs(tier: Tier, tag: str) -> Response:
     """Insert payload IOVs of any types: all or none."""
-    name, told = TagName.parse(tag), asked.body("iovs", most=wire.MAX_BULK_BYTES)
-    wanted = bulk.wanted(told.get("iovs"), name)
+    most = tier.config.max_iovs
+    name = TagName.parse(tag)
+    told = asked.body("iovs", most=wire.MAX_BULK_BYTES, bounds=bounds.of_iovs(most))
+    wanted = bulk.wanted(told.get("iovs"), name, most)
     done = iovs.insert_iovs(tier, wanted, asking=asked.asking())
     body = {"tag": name, "inserted": len(told["iovs"]) if done.new else 0, "lsn": done.lsn}
     return wire.answer(body, 201 if done.new else 200, lsn=done.lsn)

@@ -1,0 +1,71 @@
+"""How fast somebody must send, or take, what we wait for.
+
+He has BODY_TIMEOUT seconds. Each second that we wait for him takes one away, each MIN_BODY_RATE
+bytes that come give one back, never beyond what he had. So who falls silent is given up after
+BODY_TIMEOUT seconds, who drips somewhat later, and who keeps to the rate never; what he sent
+quickly at first does not let him dawdle later. Time in which nobody waits for him does not count.
+
+>>> pace = Pace(rate=1000, patience=30)
+>>> pace.after(seconds=29, count=1); pace.is_spent
+False
+>>> pace.after(seconds=2, count=1); pace.is_spent
+True
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+
+class TooSlow(TimeoutError):
+    """The peer does not send what it announced, or not fast enough."""
+
+    def __init__(self, words: str = "nothing more has come") -> None:
+        super().__init__(errno.ETIMEDOUT, words)
+
+
+class Pace:
+    """What one peer has left. With a rate of 0 any byte gives everything back."""
+
+    __slots__ = ("_left", "_patience", "_rate", "count", "waited")
+
+    def __init__(self, rate: int, patience: float) -> None:
+        self._rate, self._patience, self._left = rate, patience, patience
+        self.waited, self.count = 0.0, 0
+
+    def after(self, seconds: float, count: int) -> None:
+        """Note that we waited so long and so many bytes came."""
+        self.waited += seconds
+        self.count += count
+        earned = count / self._rate if self._rate else count * self._patience
+        self._left = min(self._patience, self._left - seconds + earned)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether there is no more reason to wait."""
+        return self._left < 0
+
+    def would_be_spent(self, seconds: float) -> bool:
+        """Tell whether it would be after so many more seconds without a byte."""
+        return self._left < seconds
+
+    def speed(self, seconds: float) -> float:
+        """Return the bytes a second over all that we waited, and so many seconds more."""
+        return self.count / (self.waited + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a connection may take for what, in seconds, and how fast it must be."""
+
+    head: float = 10.0
+    body: float = 30.0
+    rate: int = 1024
+    idle: float = 75.0
+    linger: float = 2.0
+    """In which a client may still send after our last word, and after SIGTERM."""
+
+    def pace(self) -> Pace:
+        """Return the pace of one who begins."""
+        return Pace(self.rate, self.body)
