@@ -72,13 +72,29 @@ class Oracle:
         acts = [
             *(self._insert,) * 6, self._delete_iov, self._clone, self._clone, self._freeze,
             self._unfreeze, self._delete_tag, self._detach, self._attach, self._make_list,
-            self._make_token, self._revoke_token,
+            self._make_token, self._revoke_token, self._lock_or_unlock,
+            *(self._propose,) * 4, self._withdraw,
         ]  # fmt: skip
+        before = self._contents()
         event = None
         while event is None:
             event = self.rng.choice([self._create, *acts] if self.tags else [self._create])()
+        self._lapse(before)
         self.past.append({name: (tag.state, self.holds(name)) for name, tag in self.tags.items()})
+        self.proposed.append({name: t.proposal for name, t in self.tags.items() if t.proposal})
         return event
+
+    def _contents(self) -> dict[str, list[tuple[int, tuple[Row, ...]]]]:
+        return {
+            name: [(at, self.lists[at][1]) for _, at in sorted(tag.lists.items())]
+            for name, tag in self.tags.items()
+        }
+
+    def _lapse(self, before: dict[str, list[tuple[int, tuple[Row, ...]]]]) -> None:
+        """End the proposals for tags that hold something else than before, or are frozen."""
+        for name, content in self._contents().items():
+            if content != before.get(name, content) or self.tags[name].state is TagState.FROZEN:
+                self.tags[name].proposal = None
 
     def holds(self, name: str) -> Held:
         """Return the rows of each type of a tag."""

@@ -99,6 +99,7 @@ def test_a_proposal_is_open_until_its_content_is_other(lived):
             for name, tag_id in standing(snapshot, lsn).items():
                 found = proposal(snapshot, tag_id, lsn)
                 assert (found and (found.lsn, found.fingerprint)) == state.get(name)
+        assert any(oracle.proposed)
         now = {name: proposal(snapshot, find_tag(snapshot, name).id) for name in oracle.tags}
         assert {name: (row.lsn, row.fingerprint) for name, row in now.items() if row} == state
         assert open_proposals(snapshot, 10) == sorted(
