@@ -22,7 +22,7 @@ from databuffer.web import keys
 from databuffer.web import ledger as ledger_routes
 from databuffer.web import state as state_routes
 from databuffer.web import stream as stream_routes
-from databuffer.web.access import admit
+from databuffer.web.access import admitting
 from databuffer.web.body import read_later
 from databuffer.web.metrics import Metrics
 from databuffer.web.middleware import add_request_id, outermost
@@ -31,6 +31,8 @@ from databuffer.web.traffic import TRAFFIC, Traffic
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
+
+    from aiohttp.typedefs import Middleware
 
     from databuffer.config import Config
 
@@ -64,9 +66,9 @@ def create_app(config: Config) -> web.Application:
             await blobs.close()
             disk.close()
 
-    app = web.Application(middlewares=[outermost, admit], client_max_size=0)
-    if config.authentication == "on":
-        app[keys.SECRETS] = secrets
+    asked = config.authentication == "on"
+    layers: list[Middleware] = [outermost, admitting(secrets)] if asked else [outermost]
+    app = web.Application(middlewares=layers, client_max_size=0)
     if config.buffer_token_file is not None:
         app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
     app[keys.CONFIG], app[keys.METRICS] = config, Metrics()

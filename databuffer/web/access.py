@@ -15,14 +15,11 @@ from aiohttp import web
 
 from databuffer.access.links import seconds_left
 from databuffer.errors import Unauthenticated
-from databuffer.web.keys import SECRETS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from aiohttp.typedefs import Handler, Middleware
 
     from databuffer.access.secrets import TierSecrets
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Who(Enum):
@@ -60,29 +57,34 @@ LINKED = web.RequestKey("linked", float)
 """How many seconds the link holds by which a request was let in."""
 
 
-@web.middleware
-async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who may; raise `Unauthenticated`, `LinkInvalid` or `LinkExpired` for all others."""
-    secrets = request.app.get(SECRETS)
-    if secrets is not None:
-        who = _who(request)
+def admitting(secrets: TierSecrets) -> Middleware:
+    """Give the middleware that lets in who may, and raises for all others.
+
+    It raises `Unauthenticated`, `LinkInvalid` or `LinkExpired`.
+    """
+
+    @web.middleware
+    async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        who = who_may(request.match_info.route)
         if who is not Who.OPEN and not _shows_secret(request, secrets):
             if who is not Who.TIER_OR_LINK or "?" not in request.raw_path:
                 raise Unauthenticated("this is for the logic tier, by the secret they share")
             request[LINKED] = seconds_left(request.raw_path, secrets.link_keys, time.time())
-    return await handler(request)
+        return await handler(request)
+
+    return admit
 
 
-def _who(request: web.Request) -> Who:
-    resource = request.match_info.route.resource
-    if resource is None:  # no such route, or no such method
+def who_may(route: web.AbstractRoute) -> Who:
+    """Look a route up in the table."""
+    if route.resource is None:  # no such route, or no such method
         return Who.TIER
-    method = "GET" if request.method == "HEAD" else request.method
-    return TABLE.get((method, resource.canonical), Who.TIER)
+    method = "GET" if route.method == "HEAD" else route.method
+    return TABLE.get((method, route.resource.canonical), Who.TIER)
 
 
 def _shows_secret(request: web.Request, secrets: TierSecrets) -> bool:
-    given = request.headers.getall("Authorization", [])
+    given = request.headers.getall("Authorization", ())
     if len(given) != 1:
         return False
     scheme, _, secret = given[0].partition(" ")

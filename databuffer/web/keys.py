@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from databuffer.access.secrets import TierSecrets
 from databuffer.buffer.service import StreamingBuffer
 from databuffer.config import Config
 from databuffer.gate import Places
@@ -19,6 +18,5 @@ DOCUMENTS = web.AppKey("documents", Documents)
 BUFFER = web.AppKey("buffer", StreamingBuffer)
 PLACES = web.AppKey("places", Places)
 METRICS = web.AppKey("metrics", Metrics)
-SECRETS = web.AppKey("secrets", TierSecrets)
 REQUEST_ID = web.RequestKey("request_id", str)
 SERVER = "databuffer"  # what answers say they are from: no versions
