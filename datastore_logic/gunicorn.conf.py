@@ -80,7 +80,9 @@ _ready_tokens: list[int] = []
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
     _log_to_stderr()
+    _allow_many_files()
     _refuse_strangers(server)
+    _refuse_useless_certificates()
     _prepare_directories()
     if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
         _refuse_busy_port()

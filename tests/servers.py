@@ -185,6 +185,7 @@ def logic(
 ) -> Iterator[Running]:
     """Run one replica of the logic tier whose view is `folder/<name>.sqlite`."""
     port = free_port()
+    scheme = "https" if environ.get("TLS_CERT") else "http"
     running = Running(
         name,
         [
@@ -199,7 +200,7 @@ def logic(
             "VIEW_PATH": str(folder / f"{name}.sqlite"),
             **environ,
         },
-        f"http://127.0.0.1:{port}",
+        f"{scheme}://127.0.0.1:{port}",
         folder / f"{name}.log",
     )
     with _ended(running):
