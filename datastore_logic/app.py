@@ -30,7 +30,9 @@ from datastore_logic.web import (
     glitchflow,
     health,
     middleware,
+    page,
     pages,
+    sign_in,
     stream,
     v1,
 )
@@ -64,8 +66,10 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # it would redirect, and with a page
     middleware.install(app, metrics)
-    authenticate.install(app, config.access, _identify(config, tier), _rates(config))
+    identify, rates = _identify(config, tier), _rates(config)
+    authenticate.install(app, config.access, identify, rates)
     caching.install(app, config.access)
+    page.install(app)
     for blueprint in (
         stream.blueprint(tier),
         glitchflow.blueprint(tier),
@@ -73,6 +77,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         cdb_rest.blueprint(tier),
         health.blueprint(tier, metrics),
         pages.blueprint(tier),
+        sign_in.blueprint(config.access, identify, rates),
     ):
         app.register_blueprint(blueprint)
     app.wsgi_app = FromProxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign,assignment]  # as Flask's documentation wraps it

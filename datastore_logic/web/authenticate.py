@@ -18,10 +18,11 @@ from datastore_logic.access.routes import READ, ROUTES, Need
 from datastore_logic.access.sight import sight_of
 from datastore_logic.buffer_client import ACTOR
 from datastore_logic.errors import Forbidden, Unauthenticated
+from datastore_logic.web import session
 from datastore_logic.web.rates import Kind, by_place, by_subject
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
 
     from datastore_logic.access.identify import Identify
     from datastore_logic.access.settings import Access
@@ -32,23 +33,27 @@ def install(app: Flask, access: Access, identify: Identify, rates: Rates | None)
     """Have the application ask before each request, and count it where there are rates."""
 
     @app.before_request
-    def _admit() -> None:
+    def _admit() -> Response | None:
         CALLER.set(Caller())
         ACTOR.set(None)
         if request.endpoint is None or request.method == "OPTIONS":
-            return  # there is nothing there, which is said without asking who wants to know
+            return None  # there is nothing there, which is said without asking who wants to know
         need = ROUTES[request.endpoint]
         try:
             found = admitted(access, identify, need)
         except Unauthenticated:
-            if rates is not None:
+            led = session.led_to_sign_in()
+            if rates is not None and (led is None or session.credential() is not None):
                 rates.refuse_if_over(Kind.FAILURES, _place())
-            raise
+            if led is None:
+                raise
+            return led
         CALLER.set(found)
         ACTOR.set(found.subject)
         if rates is not None and need is not Need.OPEN:
             kind = Kind.WRITES if isinstance(need, Role) else Kind.READS
             rates.refuse_if_over(kind, by_subject(found.subject) if found.subject else _place())
+        return None
 
 
 def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
@@ -77,7 +82,14 @@ def _place() -> str:
 
 
 def _credential() -> str:
+    """Return what the caller shows to prove who they are; a browser's cookie to a page only.
+
+    Raises:
+        Unauthenticated: nothing.
+    """
     header = request.headers.get("Authorization")
-    if not header:
-        raise Unauthenticated
-    return bearer(header)
+    if header:
+        return bearer(header)
+    if (kept := session.credential()) is not None:
+        return kept
+    raise Unauthenticated

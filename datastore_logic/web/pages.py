@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Blueprint, Response, render_template
 
+from datastore_logic.access.caller import caller
 from datastore_logic.errors import ViewError
 from datastore_logic.services.approving import needs_two
 from datastore_logic.view.buffer import buffer, buffer_files, link
 from datastore_logic.view.proposals import open_proposals
 from datastore_logic.view.tags import count_tags, newest_tags
+from datastore_logic.web.page import page
 
 if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
@@ -22,18 +24,20 @@ if TYPE_CHECKING:
 
 FILES: Final = 50
 TAGS: Final = 50
-CSP: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All the page shows."""
+    """All the page shows; of the buffer nothing to who may not read its tag.
+
+    `who` has signed in, where reads need that; the API does not know them by that, so nothing leads
+    there.
+    """
 
     position: Position
     since: str
+    who: str | None
+    streamed_is_seen: bool
     buffer: BufferRow
     threshold: int
     files: list[FileRow]
@@ -103,12 +107,15 @@ def when(time: str) -> str:
 
 
 def _status(tier: Tier, snapshot: Snapshot) -> Status:
+    is_seen = snapshot.sees(tier.config.stream_tag)
     return Status(
         position=snapshot.position,
         since=link(snapshot).since,
+        who=caller().subject,
+        streamed_is_seen=is_seen,
         buffer=buffer(snapshot),
         threshold=tier.config.max_size,
-        files=buffer_files(snapshot, newest=FILES),
+        files=buffer_files(snapshot, newest=FILES) if is_seen else [],
         tags=newest_tags(snapshot, TAGS),
         tag_count=count_tags(snapshot),
         proposals=open_proposals(snapshot, TAGS) if needs_two(tier) else [],
@@ -117,10 +124,7 @@ def _status(tier: Tier, snapshot: Snapshot) -> Status:
 
 
 def _page(html: str, status: int, position: Position | None = None) -> Response:
-    response = Response(html, status, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = CSP
-    response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers["Cache-Control"] = "no-store"
+    response = page(html, status)
     if position is not None:
         response.headers["X-Ledger-LSN"] = str(position.applied_lsn)
     else:

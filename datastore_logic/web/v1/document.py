@@ -13,14 +13,12 @@ from flask import Response, render_template, request
 from markupsafe import Markup, escape
 
 from datastore_logic.web import wire
-from datastore_logic.web.pages import CSP
+from datastore_logic.web.page import HTML, guarded
 from datastore_logic.web.v1.reading import Document
 from datastore_logic.web.v1.route import Route
 
 if TYPE_CHECKING:
     from datastore_logic.services.tier import Tier
-
-HTML: Final = "text/html; charset=utf-8"
 
 
 def openapi(tier: Tier) -> Response:
@@ -30,10 +28,7 @@ def openapi(tier: Tier) -> Response:
 
 def docs(tier: Tier) -> Response:
     """Show the document."""
-    response = _unchanging(render_template("api.html", api=_read()).encode(), HTML)
-    response.headers["Content-Security-Policy"] = CSP
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return guarded(_unchanging(render_template("api.html", api=_read()).encode(), HTML))
 
 
 ROUTES: Final = (Route("GET", "/openapi.json", openapi), Route("GET", "/docs", docs))

@@ -1,0 +1,183 @@
+"""Signing in and out, for who looks at the pages with a browser where reads need a credential.
+
+The forms carry a secret of this browser twice, in a cookie and in a field: what another site sends
+has not both. Nothing says where one is led afterwards, it is always the status page. A credential
+that proves nothing counts as a failure, wherever it was shown.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from datetime import UTC, datetime
+from time import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlsplit
+
+from flask import Blueprint, Response, render_template, request, url_for
+
+from datastore_logic.access.roles import Role
+from datastore_logic.errors import (
+    BadRequest,
+    Forbidden,
+    LogicError,
+    Unauthenticated,
+    status_of,
+)
+from datastore_logic.web import session, wire
+from datastore_logic.web.middleware import refusal
+from datastore_logic.web.page import page
+from datastore_logic.web.rates import Kind, by_place
+
+if TYPE_CHECKING:
+    from datastore_logic.access.identify import Identify
+    from datastore_logic.access.roles import Principal
+    from datastore_logic.access.settings import Access
+    from datastore_logic.web.rates import Rates
+
+FORM: Final = "condstore_form"
+"""The cookie and the field that must be the same."""
+
+MAX_FORM: Final = 1 << 16
+MAX_FIELDS: Final = 8
+_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_CREDENTIAL: Final = re.compile(r"(?:[Bb]earer +)?([\x21-\x7e]+)")
+_OURS: Final = frozenset({"same-origin", "none"})
+
+
+def blueprint(access: Access, identify: Identify, rates: Rates | None) -> Blueprint:
+    """Return the routes; where reads are open there is nothing to sign in for."""
+    routes = Blueprint("sign_in", __name__)
+
+    def judged(told: str) -> Principal:
+        try:
+            return identify(told, time())
+        except Unauthenticated:
+            if rates is not None:
+                rates.refuse_if_over(Kind.FAILURES, by_place(request.remote_addr or ""))
+            raise
+
+    @routes.before_request
+    def _only_where_closed() -> Response | None:
+        return None if access.reads_authenticated else _to_the_status_page()
+
+    @routes.get("/sign-in")
+    def form() -> Response:
+        """Show who is signed in, or else the form."""
+        told = session.kept()
+        return _shown(judged(told) if told else None)
+
+    @routes.post("/sign-in")
+    def enter() -> Response:
+        """Give the browser the credential that was filled in, if it is one to look with."""
+        told = _credential(_filled_in())
+        _refuse_unfit(judged(told))
+        response = _to_the_status_page()
+        session.begin(response, told)
+        return response
+
+    @routes.post("/sign-out")
+    def leave() -> Response:
+        """Have the browser forget it."""
+        _filled_in()
+        response = _to_the_status_page()
+        session.end(response)
+        return response
+
+    @routes.errorhandler(LogicError)
+    def refused(error: LogicError) -> Response:
+        """Say what was wrong above the form; a credential that proves nothing is forgotten."""
+        response = _shown(None, status_of(error), str(error))
+        if isinstance(error, Unauthenticated):
+            session.end(response)
+        return refusal(error, response)
+
+    return routes
+
+
+# what was filled in -----------------------------------------------------------------------------
+
+
+def _filled_in() -> dict[str, str]:
+    """Return the fields of a form that this site gave this browser.
+
+    Raises:
+        BadRequest: another site sent it, or it is of another browser.
+    """
+    _refuse_other_sites()
+    sent = wire.body(MAX_FORM)
+    try:
+        many = parse_qs(sent.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError as reason:
+        raise BadRequest("The form cannot be read.") from reason
+    fields = {name: values[0] for name, values in many.items() if len(values) == 1}
+    mine, told = request.cookies.get(FORM, ""), fields.get(FORM, "")
+    if not (_SECRET.fullmatch(mine) and hmac.compare_digest(mine.encode(), told.encode())):
+        raise BadRequest("The form was not of this browser, or had lain too long. Try again.")
+    return fields
+
+
+def _refuse_other_sites() -> None:
+    """Refuse a form that another site sent, as far as the browser tells.
+
+    Raises:
+        BadRequest: one did.
+    """
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        ours = site in _OURS
+    else:
+        ours = origin is None or urlsplit(origin).netloc == request.host
+    if not ours:
+        raise BadRequest("Another site sent this form.")
+
+
+def _credential(fields: dict[str, str]) -> str:
+    """Return what was filled in, as it is sent in `Authorization`, with that word or without.
+
+    Raises:
+        BadRequest: it is no token at all.
+    """
+    found = _CREDENTIAL.fullmatch(fields.get("token", "").strip())
+    if found is None:
+        raise BadRequest("Fill in a token: one line, without spaces.")
+    return found[1]
+
+
+def _refuse_unfit(principal: Principal) -> None:
+    """Refuse a credential that a browser should not keep, or that shows it nothing.
+
+    Raises:
+        BadRequest, Forbidden: it is such a one.
+    """
+    if principal.kind == "admin":
+        raise BadRequest("ADMIN_TOKEN is not for browsers: have an API token made, for a reader.")
+    if not principal.may(Role.READER):
+        raise Forbidden(Role.READER)
+
+
+# what is shown ----------------------------------------------------------------------------------
+
+
+def _to_the_status_page() -> Response:
+    """Lead to the one place there is; without a host, so that it works behind any proxy."""
+    location = {"Location": url_for("pages.status"), "Cache-Control": "no-store"}
+    return Response(status=303, headers=location)
+
+
+def _shown(who: Principal | None, status: int = 200, words: str = "") -> Response:
+    """Show the page; its form is of this browser from now on."""
+    mine = request.cookies.get(FORM, "")
+    secret = mine if _SECRET.fullmatch(mine) else secrets.token_urlsafe(32)
+    told = {"who": who, "until": _until(who), "words": words, "secret": secret, "field": FORM}
+    response = page(render_template("sign_in.html", **told), status, forms=True)
+    session.set_cookie(response, FORM, secret)
+    return response
+
+
+def _until(who: Principal | None) -> str | None:
+    """Return when a credential ends, as the ledger writes times."""
+    if who is None or who.expires is None:
+        return None
+    return datetime.fromtimestamp(who.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
