@@ -1,13 +1,14 @@
 """The `condstore` command put together, and what its failures mean for a script.
 
-Exit status: 0 done; 1 refused or failed; 2 used wrongly; 3 no server answers; 130 interrupted.
-An expected failure is one line on standard error. The library is imported inside the commands, so
-that `--help` is quick.
+Exit status: 0 done; 1 refused or failed; 2 used wrongly; 3 no server answers; 4 another person
+must confirm it; 130 interrupted. An expected failure is one line on standard error. The library is
+imported inside the commands, so that `--help` is quick.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -21,10 +22,12 @@ from condstore.commands import (
     standing,
     streams,
     tags,
+    tokens,
     types,
 )
 from condstore.commands.options import terminal
 from condstore.errors import CondstoreError
+from condstore.terminal import warned
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,10 +46,30 @@ app = typer.Typer(
 \b
 Servers:      CONDSTORE_URL (default http://localhost:5000; several separated
               by commas); verify: DB_BURL (default http://localhost:8080/)
+Who asks:     CONDSTORE_TOKEN, or CONDSTORE_TOKEN_FILE
 Exit status:  0 done, 1 refused or failed, 2 used wrongly, 3 server away,
-              130 interrupted
+              4 waits for another person, 130 interrupted
 """,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - nobody else pays for it
+
+        typer.echo(f"condstore {version('condstore')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what belongs to no command."""
+
 
 app.command()(serving.up)
 app.command()(reading.status)
@@ -58,7 +81,8 @@ app.command()(payloads.pull)
 app.command()(reading.verify)
 app.command()(reading.doctor)
 app.command()(serving.demo)
-for _group in (tags.app, types.app, iovs.app, buffer.app):
+app.command()(tokens.whoami)
+for _group in (tags.app, types.app, iovs.app, buffer.app, tokens.app):
     app.add_typer(_group)
 
 TAG_COMMANDS = (standing, review)
@@ -66,7 +90,12 @@ TAG_COMMANDS = (standing, review)
 
 
 def main() -> None:
-    """Run the command; say an expected failure in one line."""
+    """Run the command; say an expected failure, or a warning, in one line."""
+    with warned(lambda line: terminal().complain(f"condstore: {line}")):
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except CondstoreError as error:

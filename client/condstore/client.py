@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from condstore.buffering import Buffering
 from condstore.config import Settings, access_of, urls_of
+from condstore.granting import Granting
 from condstore.reading import Reading
 from condstore.retry import HASTY, Policy
 from condstore.writing import Writing
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from condstore.access import Credential
     from condstore.cache import Cache, Cached
     from condstore.online import Online
     from condstore.transport import Timeouts
 
 
-class Client(Reading, Writing, Buffering):
+class Client(Reading, Writing, Buffering, Granting):
     """Talk to the logic tier at `urls`, as patiently as `policy` says.
 
     What is not given the environment says: CONDSTORE_URL where the servers are, CONDSTORE_TOKEN or
@@ -44,7 +46,7 @@ class Client(Reading, Writing, Buffering):
         policy: Policy = HASTY,
         timeouts: Timeouts | None = None,
         user: str | None = None,
-        token: str | None = None,
+        token: str | Credential | None = None,
     ) -> None:
         from condstore.online import Online
         from condstore.server import Server

@@ -68,15 +68,17 @@ class Settings:
         )
 
 
-def access_of(environ: Mapping[str, str], token: str | None = None) -> Access:
+def access_of(environ: Mapping[str, str], token: str | Credential | None = None) -> Access:
     """Return how the logic tier is entered: with a `token`, or CONDSTORE_TOKEN or its _FILE.
 
     CONDSTORE_CA names the PEM file of the CAs that a server's certificate may be of.
     """
     ca = environ.get("CONDSTORE_CA")
-    if token is not None:
-        return Access(Credential("token=", token), Path(ca) if ca else None)
-    return Access(Credential.from_environ(environ, "CONDSTORE_TOKEN"), Path(ca) if ca else None)
+    if token is None:
+        token = Credential.from_environ(environ, "CONDSTORE_TOKEN")
+    elif not isinstance(token, Credential):
+        token = Credential("token=", token)
+    return Access(token, Path(ca) if ca else None)
 
 
 def parse_urls(text: str, variable: str) -> tuple[str, ...]:

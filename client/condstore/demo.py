@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from condstore import show, strain, streaming, up
+from condstore.access import Credential
 from condstore.client import Client
 from condstore.config import Settings
 from condstore.digests import Digest
@@ -40,8 +41,8 @@ def run(environ: Mapping[str, str], terminal: Terminal, *, serve: bool) -> None:
     terminal.say(terminal.bold("condstore demo: detector strain, from a stream to a frozen tag"))
     say = _Steps(terminal)
     with up.running(both, say.line_of) as tiers:
-        settings = Settings.from_environ(environ)
-        demo = _Demo(Client((logic_url,)), buffer_url, settings, terminal, say)
+        settings, who = Settings.from_environ(environ), _who(environ)
+        demo = _Demo(Client((logic_url,), token=who), buffer_url, settings, terminal, say, who)
         try:
             demo.show(strain.demo_file())
         except CondstoreError:
@@ -53,6 +54,12 @@ def run(environ: Mapping[str, str], terminal: Terminal, *, serve: bool) -> None:
         say("done", terminal.good("every step held"))
         if serve:
             _keep_serving(tiers, both, say)
+
+
+def _who(environ: Mapping[str, str]) -> Credential:
+    """Return who asks: CONDSTORE_TOKEN's, or else the admin of the servers that are started."""
+    known = Credential.from_environ(environ, "CONDSTORE_TOKEN")
+    return known if known.told else Credential.from_environ(environ, "ADMIN_TOKEN")
 
 
 def _keep_serving(tiers: up.Tiers, both: tuple[up.Plan, up.Plan], say: _Steps) -> None:
@@ -96,7 +103,9 @@ class _Demo:
         settings: Settings,
         terminal: Terminal,
         say: _Steps,
+        who: Credential,
     ) -> None:
+        self._who = who
         self._client, self._buffer_url, self._settings = client, buffer_url, settings
         self._terminal, self._say = terminal, say
 
@@ -144,6 +153,7 @@ class _Demo:
                     period=period,
                     in_flight=16,
                     advance=advance,
+                    token=self._who,
                 )
             self._say("stream", f"{series.payload_type}: {show.streamed(report)}")
             if series is not channels[-1] and self._client.buffer().size < MAX_SIZE:
@@ -202,7 +212,8 @@ class _Demo:
 
     def _verify(self) -> None:
         with self._terminal.stages("checking") as tell:
-            report = verify(self._buffer_url, payloads=True, tell=tell)
+            access = self._settings.buffer_access
+            report = verify(self._buffer_url, payloads=True, tell=tell, access=access)
         for line in show.verified(report, self._terminal):
             self._say("verify" if line.startswith("ledger") else "", line)
         if report.problems:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from condstore.access import Credential
     from condstore.client import Client
     from condstore.strain import Series
 
@@ -70,13 +71,16 @@ def run(
     in_flight: int,
     advance: Callable[[int], object],
     resume: Path | None = None,
+    token: Credential | None = None,
 ) -> StreamReport:
     """Stream all of it; `advance` is told 1 for each acknowledged segment.
 
     With `resume`, a file, segments acknowledged to an earlier run are not sent again. A refusal
     says how many segments were acknowledged before it.
     """
-    producer = Producer(urls, in_flight=in_flight, period=period, tell=lambda _: advance(1))
+    producer = Producer(
+        urls, in_flight=in_flight, period=period, token=token, tell=lambda _: advance(1)
+    )
     try:
         return interrupts.run(producer.stream(todo, resume=resume))
     except Frozen as frozen:

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import unicodedata
+import warnings
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -171,6 +172,25 @@ class Terminal:
                 self.complain(f"{what}: {done}{of} {unit}")
 
         return advance
+
+
+@contextlib.contextmanager
+def warned(complain: Callable[[str], object]) -> Iterator[None]:
+    """Let the block's warnings be told in one line each, as complaints are."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        complain(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -104,7 +104,9 @@ class Transport:
             except requests.exceptions.InvalidURL as error:
                 raise UnexpectedAnswer(f"{self._urls[place]}: {error}") from error
             except requests.RequestException as error:
-                whys.append(_away(error, self._urls[place]))
+                if why := distrust(error):
+                    raise NotTrusted.at(self._urls[place], why) from error
+                whys.append(reason(error))
                 continue
             except TooOften:
                 raise
@@ -186,18 +188,15 @@ def bearer(shown: str | None) -> Callable[[Prepared], Prepared] | None:
 
 def failed(error: BaseException, url: str, variable: str = "CONDSTORE_URL") -> CondstoreError:
     """Return what it means that there was no answer: nobody is there, or not who was meant."""
-    try:
-        return ServerAway.nobody_at((url,), _away(error, url), variable)
-    except NotTrusted as other:
-        return other
+    if why := distrust(error):
+        return NotTrusted.at(url, why)
+    return ServerAway.nobody_at((url,), reason(error), variable)
 
 
-def _away(error: BaseException, url: str) -> str:
-    """Say why nobody answers; raise `NotTrusted` where somebody does who cannot be believed."""
-    for cause in _causes(error):
-        if why := getattr(cause, "verify_message", None):  # ssl.SSLCertVerificationError's own
-            raise NotTrusted.at(url, str(why)) from error
-    return reason(error)
+def distrust(error: BaseException) -> str:
+    """Return what is wrong with the certificate of who answered, "" if something else is."""
+    whys = (getattr(cause, "verify_message", "") for cause in _causes(error))
+    return next((str(why) for why in whys if why), "")  # ssl.SSLCertVerificationError's own words
 
 
 def reason(error: BaseException) -> str:

@@ -43,12 +43,13 @@ class Address:
     host: str
     port: int
     variable: str
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """The base URL under which this machine reaches it."""
         host = "127.0.0.1" if self.host in _ANY else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def refuse_if_busy(self) -> None:
         """Raise `TierFailed`, naming port and variable, if somebody listens here already."""
@@ -90,12 +91,12 @@ class Plan:
 def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
     """Return the plans of databuffer and logic tier; raise `UsageError` naming a bad variable.
 
-    DB_BURL follows SERVURL here: the two belong together.
+    DB_BURL follows SERVURL here: the two belong together. With TLS_CERT both speak https.
     """
-    buffer = _buffer_address(environ.get("SERVURL") or "127.0.0.1:8080")
-    logic = Address(
-        environ.get("HOST") or "127.0.0.1", _port(environ.get("PORT") or "5000"), "PORT"
-    )
+    scheme = "https" if environ.get("TLS_CERT") else "http"
+    buffer = _buffer_address(environ.get("SERVURL") or "127.0.0.1:8080", scheme)
+    port = _port(environ.get("PORT") or "5000")
+    logic = Address(environ.get("HOST") or "127.0.0.1", port, "PORT", scheme)
     if buffer.port == logic.port:
         raise UsageError(f"SERVURL and PORT both say port {logic.port}; give each its own")
     passed = {**environ, "PYTHONUNBUFFERED": "1"}
@@ -115,11 +116,12 @@ def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
     )
 
 
-def _buffer_address(text: str) -> Address:
+def _buffer_address(text: str, scheme: str) -> Address:
     host, colon, port = text.rpartition(":")
     if not colon:
         raise UsageError(f"SERVURL={text!r} is neither host:port nor :port")
-    return Address(host.strip("[]") or "0.0.0.0", _port(port, "SERVURL"), "SERVURL")  # noqa: S104
+    every = "0.0.0.0"  # noqa: S104 - as SERVURL says
+    return Address(host.strip("[]") or every, _port(port, "SERVURL"), "SERVURL", scheme)
 
 
 def _port(text: str, variable: str = "PORT") -> int:

@@ -17,6 +17,7 @@ from condstore.errors import DamagedPayload
 from condstore.moments import Moment
 from condstore.results import (
     Blob,
+    FreezeProposed,
     Inserted,
     Json,
     NewIOV,
@@ -25,6 +26,7 @@ from condstore.results import (
     Tag,
     TagFrozen,
     TagStanding,
+    read_freeze,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from condstore.server import Server
 
 _CREATED, _MISSING = 201, 404
+_PROPOSED = frozenset({202})
 _ASK_FIRST = 1 << 16  # bytes; a smaller payload is sent sooner than asked about
 
 
@@ -76,7 +79,7 @@ class Writing(Asking):
         """Let the newest payload win again in a locked tag."""
         return self._stand(name, "unlock", _known(reason=reason), key)
 
-    def freeze_tag(
+    def freeze_tag(  # noqa: PLR0913 - each is said by its name
         self,
         name: str,
         *,
@@ -85,9 +88,14 @@ class Writing(Asking):
         template: str | None = None,
         read_bytes: bool = False,
         report: bool = True,
+        fingerprint: str | None = None,
         key: str | None = None,
-    ) -> TagFrozen:
+    ) -> TagFrozen | FreezeProposed:
         """Freeze a tag for good; a frozen one answers the same again.
+
+        Where two admins must want it, the first is answered `FreezeProposed`: nothing is frozen
+        until another asks for the same. `fingerprint` refuses (`other_content`) a tag that holds
+        anything else than what was looked at.
 
         `strict` refuses (`Conflict`, code `preflight_failed`) a tag in which the look over it finds
         a gap, a payload that is not in the store, or less than `template` has; `report=False`
@@ -97,8 +105,16 @@ class Writing(Asking):
         params |= {"template": template} if template else {}
         params |= {"read_bytes": "1"} if read_bytes else {}
         params |= {} if report else {"report": "0"}
-        call = Call("POST", tag_path(name, "freeze"), params, json=_known(reason=reason))
-        return self._server("freezing a tag").act(TagFrozen.read, call, key)
+        told = _known(reason=reason, fingerprint=fingerprint)
+        call = Call("POST", tag_path(name, "freeze"), params, json=told, accept=_PROPOSED)
+        return self._server("freezing a tag").act(read_freeze, call, key)
+
+    def withdraw_freeze(
+        self, name: str, *, reason: str | None = None, key: str | None = None
+    ) -> TagStanding:
+        """End the proposal to freeze a tag, whosever it is; without one nothing changes."""
+        call = Call("DELETE", tag_path(name, "freeze"), _known(reason=reason))
+        return self._server("withdrawing a proposal").act(TagStanding.read, call, key)
 
     def unfreeze_tag(self, name: str, *, reason: str, key: str | None = None) -> TagStanding:
         """Open a frozen tag again; the history keeps the reason, the fingerprint its answers."""

@@ -2,7 +2,8 @@
 
 The page's console blocks are run from top to bottom against real servers, in one folder, and
 compared as `pages` says; `# exit status 1` behind a command is what it ends with; `^C` is where
-Ctrl-C is pressed; what a person types stands behind the prompt.
+Ctrl-C is pressed; what a person types stands behind the prompt. The last part, who may do what, is
+run against servers that want to know who asks.
 """
 
 import dataclasses
@@ -25,15 +26,16 @@ PAGE = servers.ROOT / "docs" / "command.md"
 BEAM = "sha256:<64 digits>"
 ELSEWHERE = {"condstore up", "condstore demo"}
 """They take seconds and are on the page with more options; test_client_up.py runs them as well."""
+WHO = "## Who may do what"
 STATUS = re.compile(r"\s+# exit status (\d)$")
 PROMPT = re.compile(r"^type \S+ to go on: (.*)$", re.MULTILINE)
 
 
-def console():
+def console(page=None):
     """Return the steps of the page, a command that goes on over a line end as one line."""
     return [
         dataclasses.replace(step, command=re.sub(r"\\\n\s*", "", step.command))
-        for step in pages.steps(PAGE.read_text())
+        for step in pages.steps(PAGE.read_text() if page is None else page)
     ]
 
 
@@ -108,10 +110,34 @@ def write_files(here):
     )
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """Run both servers so that they want to know who asks, and a freeze takes two."""
+    folder, here = tmp_path_factory.mktemp("guarded"), tmp_path_factory.mktemp("here")
+    admin = "the-admin-of-this-page-0123456789"
+    with (
+        servers.databuffer(folder) as buffer,
+        servers.logic(
+            buffer.url, folder, workers=1, ADMIN_TOKEN=admin, FREEZE_APPROVALS="2"
+        ) as logic,
+    ):
+        yield command.Command(
+            logic.url, f"{buffer.url}/", here, NO_COLOR="1", CONDSTORE_TOKEN=admin
+        )
+
+
 def test_every_example_of_the_page_does_what_the_page_says(world):
     """From top to bottom, each with its output and its exit status."""
-    for step in console():
+    for step in console(PAGE.read_text().partition(WHO)[0]):
         run(world, step)
+
+
+def test_every_example_of_who_may_do_what(guarded):
+    """By servers that want to know; what is exported stays so."""
+    for step in console(PAGE.read_text().partition(WHO)[2]):
+        run(guarded, step)
+        if "export CONDSTORE_TOKEN_FILE=alice.token" in step.command:
+            guarded.environ |= {"CONDSTORE_TOKEN": "", "CONDSTORE_TOKEN_FILE": "alice.token"}
 
 
 def run(world, step):

@@ -32,7 +32,9 @@ METHODS = {
     "listTypes": "payload_types", "createType": "create_type", "deleteType": "delete_type",
     "createList": "create_list", "showList": "payload_list", "deleteList": "delete_list",
     "storePayload": "put_payload", "missingPayloads": "lacks", "fetchPayload": "open",
-    "describePayload": "put_payload", "listSegments": "segments",
+    "describePayload": "put_payload", "listSegments": "segments", "linkPayload": "payload_link",
+    "withdrawFreeze": "withdraw_freeze", "whoami": "whoami", "listTokens": "tokens",
+    "makeToken": "make_token", "revokeToken": "revoke_token",
 }  # fmt: skip
 """Which method makes which call of the API."""
 

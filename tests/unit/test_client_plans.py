@@ -38,6 +38,14 @@ def test_the_logic_tier_is_told_where_the_databuffer_is(servurl, url):
     assert logic.environ["DB_BURL"] == f"{url}/"
 
 
+def test_with_a_certificate_both_speak_https():
+    """And each is told so of the other."""
+    buffer, logic = plans({"TLS_CERT": "/etc/tls/tls.crt", "SERVURL": "conditions.example:8080"})
+    assert buffer.address.url == "https://conditions.example:8080"
+    assert logic.address.url == "https://127.0.0.1:5000"
+    assert logic.environ["DB_BURL"] == "https://conditions.example:8080/"
+
+
 @pytest.mark.parametrize("grace", ["5", "300"])
 def test_a_tier_is_not_killed_before_its_own_grace_is_over(grace):
     """However long SHUTDOWN_GRACE lets it finish what it took."""

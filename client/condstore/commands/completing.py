@@ -33,6 +33,11 @@ def types(incomplete: str) -> list[str]:
     return _names("payload-types", incomplete)
 
 
+def tokens(incomplete: str) -> list[str]:
+    """Return the API tokens that begin so, for who may see them."""
+    return _names("tokens", incomplete)
+
+
 def _names(what: str, begin: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     query = urllib.parse.urlencode({"search": begin, "limit": _MOST} if begin else {"limit": _MOST})
     try:

@@ -1,4 +1,4 @@
-"""`condstore tag lock|unlock|freeze|unfreeze`: what a tag still takes."""
+"""`condstore tag lock|unlock|freeze|withdraw|unfreeze`: what a tag still takes."""
 # ruff: noqa: PLC0415, PLR0913, PLR0917, D301
 # as in tags.py
 
@@ -43,6 +43,10 @@ Template = Annotated[
 ReadBytes = Annotated[
     bool, typer.Option("--read-bytes", help="Read and hash every payload in the store.")
 ]
+
+
+_NOT_YET = 4
+"""Exit status: neither done nor refused, so that no script goes on as if it were either."""
 
 
 @app.command()
@@ -123,6 +127,10 @@ def freeze(
             "--report/--no-report", help="Look over the tag first (large ones take a minute)."
         ),
     ] = True,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", metavar="DIGITS", help="Refuse any other content than this."),
+    ] = None,
     dry_run: DryRun = False,
     yes: Yes = False,
     user: User = None,
@@ -137,21 +145,25 @@ def freeze(
 
     It gets a fingerprint and never changes. Asks to type its name. --dry-run shows what the look
     finds: gaps, payloads that the store lacks, what newer intervals trimmed. Again is harmless.
-    Exit status 1 if it is refused.
+    Where two admins must want it, the first proposes and the second confirms by the same command.
+    Exit status 1 if it is refused, 4 if it is proposed and not frozen.
     """
     from condstore import show
     from condstore.commands.confirm import confirm
+    from condstore.results import FreezeProposed
     from condstore.show.tags import held
 
     to, asked = terminal(), client(url, user=user)
     found = asked.tag(tag)
     if dry_run:
-        _look(to, asked, tag, template, read_bytes=read_bytes, strict=strict, as_json=as_json)
+        _look(to, asked, found, template, read_bytes=read_bytes, strict=strict, as_json=as_json)
         return
     if found.tag.state != "frozen":
         look = partial(_findings, to, asked, tag, template) if report else tuple
-        act = f"{tag} ({held(found)}) is about to be frozen, for good"
+        act = f"{tag} ({held(found)}) is about to be frozen, for good{_wanted(found)}"
         confirm(to, act, tag, yes=yes, to_know=look)
+    if found.freeze is not None:  # what was shown is what is confirmed
+        fingerprint = fingerprint or found.freeze.fingerprint
     try:
         with to.waiting(f"freezing {tag}"):
             frozen = asked.freeze_tag(
@@ -161,6 +173,7 @@ def freeze(
                 template=template,
                 read_bytes=read_bytes,
                 report=report,
+                fingerprint=fingerprint,
             )
     except Conflict as refused:
         if refused.code == "preflight_failed" and not as_json:
@@ -168,8 +181,19 @@ def freeze(
                 to.complain(line)
         raise _told(refused, tag) from refused
     findings = show.findings(frozen.report, to) if frozen.report else []
+    if isinstance(frozen, FreezeProposed):
+        said = show.proposed(frozen.tag, frozen.freeze)
+        answer(to, frozen, [*findings, *said], as_json=as_json)
+        raise typer.Exit(_NOT_YET)
     said = [f"{frozen.tag} is frozen, for ever:", f"  {frozen.reference}"]
     answer(to, frozen, [*findings, *said], as_json=as_json)
+
+
+def _wanted(found: TagContent) -> str:
+    """Say who else wants a tag frozen, and with which content."""
+    if found.freeze is None:
+        return ""
+    return f", as {found.freeze.proposed_by} proposed ({found.freeze.fingerprint[:12]})"
 
 
 def _findings(
@@ -195,7 +219,7 @@ def _told(refused: Conflict, tag: str) -> Conflict:
 def _look(
     to: Terminal,
     asked: Client,
-    tag: str,
+    found: TagContent,
     template: str | None,
     *,
     read_bytes: bool,
@@ -204,12 +228,45 @@ def _look(
 ) -> None:
     from condstore import show
 
+    tag = found.tag.name
     with to.waiting(f"looking over {tag}"):
         report = asked.check(tag, template=template, read_bytes=read_bytes)
     refused = strict and not report.ok
-    would = "would refuse to freeze" if refused else "would freeze"
-    answer(to, report, [*show.report(report, to), f"{would} {tag}"], as_json=as_json)
+    would = f"would {'refuse to freeze' if refused else 'freeze'} {tag}{_wanted(found)}"
+    answer(to, report, [*show.report(report, to), would], as_json=as_json)
     raise typer.Exit(1 if refused else 0)
+
+
+@app.command()
+def withdraw(
+    tag: Tag,
+    reason: Reason = None,
+    dry_run: DryRun = False,
+    user: User = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw a proposal to freeze a tag, whosever it is.
+
+    \b
+      condstore tag withdraw 2026-prompt --reason "run 17 is missing"
+      condstore tag withdraw 2026-prompt --dry-run
+
+    There is one where two admins must want a freeze and one does: `condstore tag show`.
+    """
+    to, asked = terminal(), client(url, user=user)
+    found = asked.tag(tag)
+    if found.freeze is None:
+        answer(to, found, [f"nobody has proposed to freeze {tag}"], as_json=as_json)
+        return
+    by = f"{found.freeze.proposed_by}'s proposal to freeze {tag}"
+    if dry_run:
+        planned = {"would": "withdraw", "tag": tag, "freeze": found.freeze}
+        answer(to, planned, [f"would withdraw {by}"], as_json=as_json)
+        return
+    standing = asked.withdraw_freeze(tag, reason=reason)
+    said = f"{by} is withdrawn, ledger at LSN {standing.lsn}"
+    answer(to, standing, [said], as_json=as_json)
 
 
 @app.command()

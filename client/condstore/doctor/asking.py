@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import get_environ_proxies
 
-from condstore.transport import AGENT, reason
+from condstore.access import NOBODY, Access
+from condstore.transport import AGENT, bearer, distrust, reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,14 +44,19 @@ class Reached:
     proxy: str = ""
 
 
-def ask(base: str, path: str) -> Reached | Unreached:
-    """Return what `GET base + path` answers, whatever it is."""
+def ask(base: str, path: str, access: Access = NOBODY) -> Reached | Unreached:
+    """Return what `GET base + path` answers to who shows the token of `access`, whatever it is.
+
+    Raises `UsageError` if a file of the token or of the CAs is none.
+    """
     proxy = proxy_of(base)
-    if not proxy and (failed := _connection(base)):
-        return failed
+    if not proxy and (broken := _connection(base)):
+        return broken
     try:
-        return _answer(base + path, proxy)
+        return _answer(base, path, proxy, access)
     except (requests.RequestException, ValueError) as error:
+        if why := distrust(error):
+            return Unreached("trust", why, proxy)
         return Unreached("answer", reason(error), proxy)
 
 
@@ -76,10 +82,12 @@ def _connection(base: str) -> Unreached | None:
     return None
 
 
-def _answer(url: str, proxy: str) -> Reached:
+def _answer(base: str, path: str, proxy: str, access: Access) -> Reached:
     begin = time.time()
     with requests.get(
-        url,
+        base + path,
+        auth=bearer(access.credential.header()),
+        verify=access.ca_file(base),
         timeout=WITHIN,
         allow_redirects=False,
         stream=True,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from condstore.access import NOBODY, Access, is_loopback
 from condstore.doctor.asking import Reached, Unreached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
 from condstore.doctor.told import Databuffer, Logic, read
@@ -23,24 +24,28 @@ START = "start it with `condstore up`, or point {variable} to where it runs"
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """A URL, what was found there, and which ledger it follows (None: it is no replica)."""
+    """A URL, what was found there, and which ledger it follows (None: it is no replica).
+
+    `authentication` is `on`, `off` or `loopback only`, None where none is told of.
+    """
 
     url: str
     findings: tuple[Finding, ...]
     ledger: str | None = None
     lsn: int = 0
+    authentication: str | None = None
 
 
-def look(url: str) -> Replica:
+def look(url: str, access: Access = NOBODY) -> Replica:
     """Return what is found at a URL that CONDSTORE_URL names."""
-    asked = ask(url, "/readyz")
+    asked = ask(url, "/readyz", access)
     if isinstance(asked, Unreached):
         return Replica(url, (unreached(TIER, url, asked, "CONDSTORE_URL"),))
     told = read(Logic.read, asked.body)
     if told is None:
         return Replica(url, (_stranger(url, asked),))
     findings = (*_standing(url, told, asked.seconds), *_on_the_way(url, asked))
-    return Replica(url, findings, told.ledger, told.lsn)
+    return Replica(url, findings, told.ledger, told.lsn, told.authentication)
 
 
 def together(replicas: tuple[Replica, ...]) -> Iterator[Finding]:
@@ -73,11 +78,13 @@ def unreached(what: str, url: str, failed: Unreached, variable: str) -> Finding:
         "name": f"check the host's name in {variable}, and this machine's DNS",
         "connection": start,
         "answer": "something listens there but does not speak HTTP, or hangs: look at its log",
+        "trust": "name the PEM file of its CA in CONDSTORE_CA, or the host as its certificate does",
     }
     said = {
         "name": f"nobody knows the host of {url}",
         "connection": f"no server answers at {url}",
         "answer": f"what listens at {url} gives no answer",
+        "trust": f"the certificate of {url} is not to be trusted",
     }
     return bad(what, f"{said[failed.step]} ({failed.why})", do[failed.step])
 
@@ -151,8 +158,7 @@ def _on_the_way(url: str, asked: Reached) -> Iterator[Finding]:
 
 
 def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def _around(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from condstore.access import NOBODY, Access
 from condstore.doctor.asking import Reached, Unreached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
 from condstore.doctor.servers import unreached
@@ -29,10 +30,10 @@ class Store:
     stat: Reached | Unreached
 
 
-def look(url: str) -> Store:
-    """Ask the databuffer."""
-    ready = ask(url, "/readyz")
-    return Store(url, ready, ask(url, "/stat") if isinstance(ready, Reached) else ready)
+def look(url: str, access: Access = NOBODY) -> Store:
+    """Ask the databuffer, of its buffer with the tier secret if there is one."""
+    ready = ask(url, "/readyz", access)
+    return Store(url, ready, ask(url, "/stat", access) if isinstance(ready, Reached) else ready)
 
 
 def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
@@ -49,9 +50,8 @@ def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
         return
     yield _standing(url, told)
     yield _volume(told)
-    held = read(Held.read, store.stat.body) if isinstance(store.stat, Reached) else None
-    if held is not None:
-        yield _buffer(held, told.buffer)
+    if isinstance(store.stat, Reached):
+        yield from _stat(store.stat, told.buffer)
     yield from _other_ledger(told.ledger, replicas)
 
 
@@ -74,6 +74,15 @@ def _volume(told: Databuffer) -> Finding:
         return good("volume", said)
     do = "give it room: a full volume answers 507 to every write and loses nothing"
     return bad("volume", said, do) if told.used >= _FULL else warn("volume", said, do)
+
+
+def _stat(stat: Reached, state: str) -> Iterator[Finding]:
+    held = read(Held.read, stat.body)
+    if held is not None:
+        yield _buffer(held, state)
+    elif stat.status == 401:
+        said = f"{state}; what it holds is told to who shows the tiers' secret"
+        yield good("buffer", said, "condstore verify wants BUFFER_TOKEN or BUFFER_TOKEN_FILE too")
 
 
 def _buffer(held: Held, state: str) -> Finding:

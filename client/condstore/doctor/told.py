@@ -26,6 +26,7 @@ class Logic:
     head: int
     halted: str | None
     detail: str | None
+    authentication: str | None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> Logic:
@@ -41,6 +42,7 @@ class Logic:
             head=int(body.get("head_lsn") or 0),
             halted=optional(str, body.get("halted")),
             detail=optional(str, body.get("detail")),
+            authentication=optional(str, body.get("authentication")),
         )
 
 

@@ -19,7 +19,7 @@ from condstore.gw import run
 from condstore.gw.config import Config
 from condstore.gw.position import DEFAULT
 from condstore.segments import plain
-from condstore.terminal import Terminal
+from condstore.terminal import Terminal, warned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
     batches = 1 if told.once else run.MOST_BATCHES
     job = run.Job(tuple(told.files), told.channel, told.position, batches)
     try:
-        with interrupts.terminable():
+        with interrupts.terminable(), warned(_say):
             _produce(job)
     except CondstoreError as error:
         _say(str(error))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from condstore.access import Credential
     from condstore.moments import When
     from condstore.producer.exchange import Exchange
     from condstore.producer.report import PutReport, StreamReport
@@ -55,7 +56,7 @@ class Producer:
         policy: Policy = PATIENT,
         timeouts: Timeouts | None = None,
         user: str | None = None,
-        token: str | None = None,
+        token: str | Credential | None = None,
         tell: Callable[[Any], object] = bool,
         tell_bytes: Callable[[int], object] = bool,
     ) -> None:

@@ -16,6 +16,8 @@ from condstore.results.review import (
 from condstore.results.standing import TagStanding
 from condstore.results.tags import (
     Act,
+    FreezeProposal,
+    FreezeProposed,
     HeldList,
     PayloadListInfo,
     PayloadType,
@@ -23,22 +25,30 @@ from condstore.results.tags import (
     TagContent,
     TagFrozen,
     newest_archive,
+    read_freeze,
 )
+from condstore.results.tokens import ApiToken, Grant, NewToken, PayloadLink, Whoami
 
 __all__ = [
     "Act",
+    "ApiToken",
     "Blob",
     "Buffer",
     "Change",
     "ComparedPayload",
     "Difference",
     "FreezeAsked",
+    "FreezeProposal",
+    "FreezeProposed",
+    "Grant",
     "HeldList",
     "Inserted",
     "Json",
     "NewIOV",
+    "NewToken",
     "Payload",
     "PayloadIOV",
+    "PayloadLink",
     "PayloadListInfo",
     "PayloadType",
     "Place",
@@ -54,6 +64,8 @@ __all__ = [
     "Tally",
     "TypeReport",
     "Validity",
+    "Whoami",
     "newest_archive",
     "parse",
+    "read_freeze",
 ]

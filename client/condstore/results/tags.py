@@ -96,16 +96,50 @@ class HeldList:
 
 
 @dataclass(frozen=True, slots=True)
+class FreezeProposal:
+    """A freeze that waits for its second person, and of which content it is to be.
+
+    `made_by` is who gave out the API token by which it was proposed: one person with its user.
+    """
+
+    proposed_by: str
+    made_by: str | None
+    at: str
+    fingerprint: str
+    reason: str | None
+    approvals: int
+    needed: int
+
+    @classmethod
+    def read(cls, row: Json) -> FreezeProposal:
+        """Read a proposal."""
+        return cls(
+            proposed_by=str(row["proposed_by"]),
+            made_by=optional(str, row["made_by"]),
+            at=str(row["at"]),
+            fingerprint=str(row["fingerprint"]),
+            reason=optional(str, row["reason"]),
+            approvals=int(row["approvals"]),
+            needed=int(row["needed"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TagContent:
-    """A global tag with its payload lists, by payload type."""
+    """A global tag with its payload lists, by payload type; `freeze` is one that is proposed."""
 
     tag: Tag
     payload_lists: tuple[HeldList, ...]
+    freeze: FreezeProposal | None = None
 
     @classmethod
     def read(cls, answer: Json) -> TagContent:
         """Read a tag's own page."""
-        return cls(Tag.read(answer), several(HeldList.read, answer["payload_lists"]))
+        return cls(
+            Tag.read(answer),
+            several(HeldList.read, answer["payload_lists"]),
+            optional(FreezeProposal.read, answer.get("freeze")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +171,36 @@ class TagFrozen:
     def reference(self) -> str:
         """Name its content for ever: `TAG@<fingerprint>`, or `TAG@<lsn>` if it was opened since."""
         return f"{self.tag}@{self.fingerprint or self.lsn}"
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeProposed:
+    """A freeze that another admin must confirm, by asking for the same: the tag is not frozen.
+
+    It has no reference yet. Once the tag holds anything else, whoever asks next proposes anew.
+    """
+
+    tag: str
+    state: str
+    freeze: FreezeProposal
+    lsn: int
+    report: PreflightReport | None
+
+    @classmethod
+    def read(cls, answer: Json) -> FreezeProposed:
+        """Read the answer to a freeze that is none yet."""
+        return cls(
+            tag=str(answer["tag"]),
+            state=str(answer["state"]),
+            freeze=FreezeProposal.read(answer["freeze"]),
+            lsn=int(answer["lsn"]),
+            report=optional(PreflightReport.read, answer.get("report")),
+        )
+
+
+def read_freeze(answer: Json) -> TagFrozen | FreezeProposed:
+    """Read the answer to a freeze: it is done, or waits for its confirmation."""
+    return FreezeProposed.read(answer) if answer.get("freeze") else TagFrozen.read(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from condstore.show.moving import fetched, pulled, put, sound, streamed
 from condstore.show.plans import plan
 from condstore.show.reading import iov_table, resolution, status, verified
 from condstore.show.review import difference, findings, report
-from condstore.show.tags import content, held_lists, tag_table
+from condstore.show.tags import content, held_lists, proposed, tag_table
+from condstore.show.tokens import made, made_wire, token_table, whoami
 from condstore.show.written import as_json
 
 __all__ = [
@@ -22,7 +23,10 @@ __all__ = [
     "history",
     "interval",
     "iov_table",
+    "made",
+    "made_wire",
     "plan",
+    "proposed",
     "pulled",
     "put",
     "report",
@@ -32,6 +36,8 @@ __all__ = [
     "streamed",
     "style",
     "tag_table",
+    "token_table",
     "verified",
+    "whoami",
     "written",
 ]

@@ -57,7 +57,20 @@ def _changed(about: About) -> str:
 
 
 def _frozen(about: About) -> str:
-    return _because(f"frozen, fingerprint {str(about.get('fingerprint', ''))[:12]}", about)
+    by = f", as {about['proposed_by']} proposed" if about.get("proposed_by") else ""
+    return _because(f"frozen, fingerprint {_short(about)}{by}", about)
+
+
+def _short(about: About) -> str:
+    return str(about.get("fingerprint", ""))[:12]
+
+
+def _proposed(about: About) -> str:
+    return _because(f"proposed to freeze, fingerprint {_short(about)}", about)
+
+
+def _withdrawn(about: About) -> str:
+    return _because("withdrew the proposal to freeze", about)
 
 
 def _because(said: str, about: About) -> str:
@@ -109,6 +122,8 @@ _WORDS: Final[Mapping[str, Callable[[About], str]]] = {
     "tag.cloned": _cloned,
     "tag.changed": _changed,
     "tag.frozen": _frozen,
+    "tag.freeze_proposed": _proposed,
+    "tag.freeze_withdrawn": _withdrawn,
     "tag.deleted": lambda _: "deleted",
     "timelines.changed": _timelines,
     "list.attached": _attached,

@@ -10,7 +10,7 @@ from condstore.terminal import plural, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from condstore.results import HeldList, Tag, TagContent
+    from condstore.results import FreezeProposal, HeldList, Tag, TagContent
     from condstore.terminal import Terminal
 
 
@@ -42,11 +42,22 @@ def content(found: TagContent, to: Terminal) -> list[str]:
         ("created", tag.created),
         ("changed", f"{tag.updated}, LSN {tag.lsn}"),
         ("streamed", "yes: the streaming buffer's tag" if tag.streamed else ""),
+        ("proposed", f"to freeze it, by {found.freeze.proposed_by}" if found.freeze else ""),
     ]
     lines = [to.bold(tag.name), *(f"  {name:11}  {said}" for name, said in about if said)]
     if tag.fingerprint:  # on a line of its own: it is as wide as a screen
         lines += ["  for ever:", f"  {tag.reference}"]
     return [*lines, "", *held_lists(found.payload_lists, tag.name)]
+
+
+def proposed(tag: str, freeze: FreezeProposal) -> list[str]:
+    """Say that a tag is not frozen yet, who wants it, and how another admin confirms it."""
+    count = f"{freeze.approvals} of {freeze.needed} want it"
+    return [
+        f"{tag} is not frozen yet: {freeze.proposed_by} proposed it, {count}",
+        f"  content proposed: fingerprint {freeze.fingerprint[:12]}",
+        f"another admin confirms it by the same: condstore tag freeze {tag}",
+    ]
 
 
 def held_lists(lists: Sequence[HeldList], tag: str) -> list[str]:
