@@ -9,8 +9,9 @@ MAX_SIZE bytes. `frozen` publishes the training set, `stream@<fingerprint>`, as 
 freezes nothing itself. `preprocess` reads the segments of exactly that, through the library.
 
 The twin's variables are honoured: DS_BURL, DS_FREEZE, DS_STAT, DS_DESC, DS_DUMPF, MAX_SIZE; without
-DS_BURL the connection `condstore_default` says where. Its login and password are the user and the
-token that freeze. Every task may be tried again: what is frozen answers FROZEN, as it did before.
+DS_BURL the connection `condstore_default` says where. Its login is the user that freezes, its
+password the token that says who asks, wherever that is. Every task may be tried again: what is
+frozen answers FROZEN, as it did before.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     host     conditions.example.org, or with its scheme: https://conditions.example.org
     port     5000 where it is left out and the host has no scheme
     schema   http (default) or https
-    login    who acts, for the history; password: the token that `train` is given
+    login    who acts, for the history, where the store takes everybody's word
+    password the token that says who asks; CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE where it is empty
     extra    {"urls": "http://b:5000,http://c:5000", "cache": "/var/cache/condstore"}
 
 Refuses, naming connection and field, what makes no URL.
@@ -12,12 +13,14 @@ Refuses, naming connection and field, what makes no URL.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from condstore.access import Credential
 from condstore.client import Client
-from condstore.config import parse_urls
+from condstore.config import access_of, parse_urls
 from condstore.errors import UsageError
 from condstore.retry import HASTY
 from condstore.server import Server
@@ -65,17 +68,28 @@ class Store:
 
     def client(self, policy: Policy = HASTY, timeouts: Timeouts | None = None) -> Client:
         """Return a client; it opens no socket yet."""
-        return Client(self.urls, cache=self.cache, policy=policy, timeouts=timeouts, user=self.user)
+        return Client(
+            self.urls,
+            cache=self.cache,
+            policy=policy,
+            timeouts=timeouts,
+            user=self.user,
+            token=self._credential(),
+        )
 
     def producer(self, in_flight: int) -> Producer:
         """Return what streams and puts; it opens no socket yet."""
         from condstore.producer import Producer  # noqa: PLC0415 - aiohttp is slow to import, and DAGs are parsed often
 
-        return Producer(self.urls, in_flight=in_flight, user=self.user)
+        return Producer(self.urls, in_flight=in_flight, user=self.user, token=self._credential())
 
     def server(self, policy: Policy = HASTY, timeouts: Timeouts | None = None) -> Server:
         """Return the servers themselves, for calls that are not the library's own."""
-        return Server(self.urls, policy, timeouts or Timeouts(), self.user)
+        access = access_of(os.environ, self._credential())
+        return Server(self.urls, policy, timeouts or Timeouts(), self.user, access)
+
+    def _credential(self) -> Credential | None:
+        return Credential("the connection's password", self.token) if self.token else None
 
 
 def _base(connection: Connection) -> str:

@@ -42,7 +42,8 @@ def _connection_type() -> dict[str, Any]:
                 "host": "conditions.example.org",
                 "port": "5000",
                 "schema": "http",
-                "login": "who freezes, for the tag's history",
+                "login": "who acts, where the store takes everybody's word",
+                "password": "cst_…, or a JSON Web Token",
             },
         },
         "conn-fields": {

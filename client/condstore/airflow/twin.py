@@ -59,9 +59,10 @@ class Twin:
         """Ask for the freeze; return contract C's answer, in either dialect.
 
         {"resp": "WAITING"}, or {"resp": "FROZEN", "n_f": files, "bt_wrt": bytes}. Frozen already:
-        the same. User and token are the connection's login and password.
+        the same. The user is the connection's login; the twin's own `token`, which its service
+        keeps, never is the connection's.
         """
-        told = {"user": store.user or _NOBODY, "token": store.token or _NOBODY}
+        told = {"user": store.user or _NOBODY, "token": _NOBODY}
         server = store.at(self.url).server()
         response = server.write(Call("POST", self.freeze, json=told))
         if not self.freeze.endswith("/freezeds"):

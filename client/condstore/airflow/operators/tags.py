@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from airflow.sdk import AssetAlias
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from condstore import show
 from condstore.airflow import assets
 from condstore.airflow.findings import in_words
 from condstore.airflow.once import key_of
 from condstore.airflow.operators.base import CondstoreOperator
 from condstore.errors import Conflict, UsageError
-from condstore.results import TagFrozen
+from condstore.results import FreezeProposed, TagFrozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,9 @@ class FreezeTagOperator(CondstoreOperator):
     `template` has; without it the log says so. `report=False` freezes a large tag without that
     look, which may take a minute. The event belongs to the tag's asset, `condstore://host:port/TAG`,
     to every asset among the task's `outlets`, and to the alias `condstore-frozen`.
+
+    Where two admins must want a freeze, this is one of them: the try fails, and says who else must
+    confirm; once another has, the next try finds the tag frozen and succeeds.
 
     `TAG@<fingerprint>` is frozen already: it is looked over and published, nothing else.
     """
@@ -80,12 +84,16 @@ class FreezeTagOperator(CondstoreOperator):
         look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
         asked = {"reason": self.reason, "strict": self.strict, "report": self.report, **look}
         try:
-            return client.freeze_tag(self.tag, key=key_of(context, self.tag, asked), **asked)
+            frozen = client.freeze_tag(self.tag, key=key_of(context, self.tag, asked), **asked)
         except Conflict as conflict:
             if conflict.code != "preflight_failed":
                 raise
             found = in_words(client.check(self.tag, **look))
             raise AirflowException(f"{self.tag} is not frozen: {found}") from conflict
+        if isinstance(frozen, FreezeProposed):
+            said = show.proposed(frozen.tag, frozen.freeze)
+            raise AirflowException("; ".join(map(str.strip, said)))
+        return frozen
 
     def _known(self, client: Client) -> TagFrozen:
         tag = client.tag(self.tag).tag
