@@ -26,6 +26,7 @@ from databuffer.web.access import admitting
 from databuffer.web.body import read_later
 from databuffer.web.metrics import Metrics
 from databuffer.web.middleware import add_request_id, outermost
+from databuffer.web.pages import refuse_other_sites
 from databuffer.web.traffic import TRAFFIC, Traffic
 
 if TYPE_CHECKING:
@@ -66,8 +67,12 @@ def create_app(config: Config) -> web.Application:
             await blobs.close()
             disk.close()
 
-    asked = config.authentication == "on"
-    layers: list[Middleware] = [outermost, admitting(secrets)] if asked else [outermost]
+    inner: dict[str, list[Middleware]] = {
+        "on": [admitting(secrets)],
+        "loopback only": [refuse_other_sites],
+        "off": [],
+    }
+    layers = [outermost, *inner[config.authentication]]
     app = web.Application(middlewares=layers, client_max_size=0)
     if config.buffer_token_file is not None:
         app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))

@@ -11,6 +11,7 @@ DatabufferError
 │   ├── TooSlow               no byte for too long, or too few
 │   ├── UnsupportedEncoding   nothing is unpacked here
 │   ├── Unauthenticated       who asks has not shown the tiers' secret
+│   ├── CrossSite             a browser asks on behalf of another site's page
 │   ├── LinkInvalid           a link that nobody here signed
 │   ├── LinkExpired
 │   ├── Unknown               no such blob or document
@@ -91,6 +92,10 @@ class UnsupportedEncoding(Refused):
 
 class Unauthenticated(Refused):
     """Who asks has not shown the tiers' secret."""
+
+
+class CrossSite(Refused):
+    """A page of another site wants to change something."""
 
 
 class LinkInvalid(Refused):

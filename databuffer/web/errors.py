@@ -22,6 +22,7 @@ RETRY_AFTER = "1"
 TABLE: dict[type[errors.DatabufferError], tuple[int, str]] = {
     errors.Malformed: (400, "malformed"),
     errors.Unauthenticated: (401, "unauthenticated"),
+    errors.CrossSite: (403, "cross_site"),
     errors.LinkExpired: (403, "link_expired"),
     errors.LinkInvalid: (403, "link_invalid"),
     errors.Unknown: (404, "not_found"),

@@ -286,6 +286,34 @@ async def test_where_nobody_is_asked_who_acts_is_believed(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("origin", "refused"),
+    [
+        ("https://evil.example", True),
+        ("http://evil.example:8080", True),
+        ("http://127.0.0.1.evil.example", True),
+        ("http://localhost@evil.example", True),
+        ("null", True),
+        ("", True),
+        ("http://[", True),
+        ("http://localhost:3000", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", False),
+        (None, False),
+    ],
+)
+async def test_a_page_of_another_site_changes_nothing_on_a_laptop(tmp_path, origin, refused):
+    """A browser would send such a request without asking; what is no browser names no origin."""
+    headers = {} if origin is None else {"Origin": origin}
+    async with TestClient(TestServer(application(tmp_path))) as client:
+        for path, body in (("/cleanall", b""), ("/blobs", b"x"), ("/sendF", SEGMENT)):
+            async with client.post(path, data=body, headers=headers) as answer:
+                assert (answer.status == 403) is refused
+                if refused:
+                    assert (await answer.json())["code"].lower() == "cross_site"
+        assert (await client.get("/stat", headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
     ("environ", "words"),
     [
         ({"SERVURL": ":8080"}, ("SERVURL", "BUFFER_TOKEN", "AUTH=off")),
