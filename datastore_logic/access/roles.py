@@ -31,7 +31,7 @@ class Role(StrEnum):
     READER = "reader"
     """Read."""
     PRODUCER = "producer"
-    """Stream segments, store payloads."""
+    """Stream segments, store payloads; make what is in no tag yet."""
     EDITOR = "editor"
     """Insert payload IOVs, attach and detach payload lists."""
     ADMIN = "admin"
