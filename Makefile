@@ -10,9 +10,10 @@ AIRFLOW_STAMP := $(AIRFLOW)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
 # Tests run file by file on as many workers as there are cores: the servers of a file start once.
 JOBS ?= auto
+SECONDS ?= 60
 PYTEST := pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run demo test test-long test-airflow lint fmt bench bench-conditions bench-client docs lock clean distclean
+.PHONY: help setup run demo test test-long fuzz test-airflow lint fmt bench bench-conditions bench-client docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +38,10 @@ test: lint ## lint, types and every test, on all cores (JOBS=0: one after the ot
 	@$(BIN)/$(PYTEST)
 
 test-long: setup ## every test in its long form: more rounds, larger files, more random input
-	@CONDSTORE_LONG=1 $(BIN)/$(PYTEST) --timeout 1800
+	@CONDSTORE_LONG=1 FUZZ_SECONDS=$(SECONDS) $(BIN)/$(PYTEST) --timeout 1800
+
+fuzz: setup ## every parser under a coverage-guided fuzzer, SECONDS=60 each; inputs are kept in var/fuzz
+	@FUZZ_SECONDS=$(SECONDS) FUZZ_CORPUS=$(CURDIR)/var/fuzz $(BIN)/$(PYTEST) --dist load tests/fuzz
 
 test-airflow: $(AIRFLOW_STAMP) ## types and tests of the Airflow provider and DAGs, in an environment of their own
 	@$(AIRFLOW)/bin/mypy $$(find client/condstore/airflow client/dags -name '*.py')

@@ -8,12 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from condstore.digests import Digest
 from condstore.errors import UsageError
-from condstore.moments import Moment, written
+from condstore.moments import LIMIT, Moment, written
 from condstore.results import NewIOV
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ FIELDS: Final = (
     *("digest", "file", "checksum", "size", "revision"),
 )
 _SHOWN = 20
+_DIGITS: Final = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,10 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    if type(value) is not int or value < 0:
-        raise UsageError(f"{value!r} is not a whole number from 0 on")
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if type(value) is not int or not 0 <= value <= LIMIT:
+        raise UsageError(f"{repr(value)[:60]} is not a whole number from 0 to 2^63-1")
     return value
 
 

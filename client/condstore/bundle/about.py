@@ -6,12 +6,14 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from condstore.errors import NotInBundle
+from condstore.bundle.file import damaged, reading
+from condstore.errors import NotInBundle, UsageError
 from condstore.moments import Moment, interval, written
 from condstore.results import HeldList, Tag, TagContent
 
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
 PROVEN: Final = "fingerprint"
 """All of the tag was read when it was pulled, and gave its fingerprint."""
@@ -106,8 +108,17 @@ def write(connection: sqlite3.Connection, about: About) -> None:
     )  # fmt: skip
 
 
-def read(connection: sqlite3.Connection) -> About:
-    """Read it back."""
+def read(path: Path, connection: sqlite3.Connection) -> About:
+    """Read it back; raise `DamagedBundle` for what nobody here writes, though its seals hold."""
+    try:
+        with reading(path):
+            return _read(connection)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, UsageError) as error:
+        why = f"what it says of itself is not understood: {type(error).__name__}"
+        raise damaged(path, why) from error
+
+
+def _read(connection: sqlite3.Connection) -> About:
     told = dict(connection.execute("SELECT name, value FROM about"))
     rows = connection.execute("SELECT * FROM payload_list ORDER BY list").fetchall()
     lists = tuple(
@@ -118,8 +129,8 @@ def read(connection: sqlite3.Connection) -> About:
     return About(
         content=TagContent(Tag.read(json.loads(told["tag"])), lists),
         lsn=int(told["lsn"]),
-        begin=Moment(*json.loads(told["begin"])),
-        end=None if end is None else Moment(*end),
+        begin=Moment.of(json.loads(told["begin"])),
+        end=None if end is None else Moment.of(end),
         pulled=tuple(row[1] for row in rows if row[8]),
         proof=told["proof"],
         payloads=told["payloads"],

@@ -72,7 +72,7 @@ def describe(path: Path | str) -> Described:
     """Return what a bundle says of itself, without reading all of it."""
     path = Path(path)
     with opened(path) as connection:
-        about = told.read(connection)
+        about = told.read(path, connection)
         count, size = connection.execute("SELECT count(*), sum(size) FROM payload").fetchone()
         query = "SELECT value FROM about WHERE name = 'payload_iovs'"
         (iovs,) = connection.execute(query).fetchone()
@@ -104,7 +104,7 @@ def verify(path: Path | str, *, payloads: Path | str | None = None) -> Verified:
     check_whole(path, told_digest(path))
     described = describe(path)
     with closing(Rows(path, small=0)) as rows:
-        about = told.read(rows.connection)
+        about = told.read(path, rows.connection)
         count, timelines = _check_rows(rows, about)
         recomputed = about.whole and about.proof == PROVEN
         if recomputed and tag_fingerprint(timelines) != about.content.tag.fingerprint:
@@ -117,7 +117,7 @@ def refuse_another(path: Path, about: About) -> None:
     """Raise unless the bundle at `path` is sound and what is wanted, or proven better."""
     check_whole(path, told_digest(path))
     with opened(path, small=0) as connection:
-        there = told.read(connection)
+        there = told.read(path, connection)
     if there not in {about, about.proven(PROVEN)}:
         raise UsageError(
             f"{path} is another bundle: {there}; choose another name, or replace it "

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from condstore.bundle import about, beside
-from condstore.bundle.file import SMALL, reading
+from condstore.bundle.file import SMALL
 from condstore.bundle.rows import Rows
 from condstore.errors import NotFound, NotInBundle
 from condstore.moments import Moment
@@ -41,8 +41,7 @@ class Bundle:
         self.path = Path(path)
         self._beside = None if payloads is None else Path(payloads)
         self._rows = Rows(self.path, small)
-        with reading(self.path):
-            self.about = about.read(self._rows.connection)
+        self.about = about.read(self.path, self._rows.connection)
         lists = enumerate(self.about.content.payload_lists, 1)
         self._types = {
             number: held.payload_type

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from condstore.errors import UnexpectedAnswer
 from condstore.results import HeldList, Resolution, Tag, TagContent
 from condstore.results.parsing import parse, several
 
@@ -19,8 +20,15 @@ _FROM = "the cache"
 
 
 def encoded(answer: Resolution | TagContent) -> bytes:
-    """Return the answer as JSON; moments become `[major, minor]`."""
-    return orjson.dumps(answer, default=list)
+    """Return the answer as JSON; moments become `[major, minor]`.
+
+    Raises:
+        UnexpectedAnswer: it has a number of more than 64 bits, which no server of ours tells.
+    """
+    try:
+        return orjson.dumps(answer, default=list)
+    except TypeError as error:
+        raise UnexpectedAnswer(f"an answer cannot be kept ({error})") from error
 
 
 def resolution(body: bytes) -> Resolution:
