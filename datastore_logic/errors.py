@@ -10,6 +10,7 @@
     ├── KeysAway            the keys that would prove it cannot be had now
     ├── Forbidden           whoever asks may not
     │   └── CannotGive      nor give a token what they have not themselves
+    ├── CrossSite           a web page of another site asks, where nobody is verified
     ├── TooManyRequests     of one caller in too short a time
     ├── NotFound            no such thing, or none that the caller may see
     ├── LinksNotOffered     there are no links to payloads here
@@ -127,6 +128,15 @@ class CannotGive(Forbidden):
             f"Permission denied: you cannot give the role {role} on {tags}: you do not have it."
         )
         self.told = {"role": str(role), "tags": tags}
+
+
+class CrossSite(LogicError):
+    """A web page of another site asks, where nobody is asked who they are."""
+
+    code = "cross_site"
+
+    def __init__(self) -> None:
+        super().__init__("A page of another site may change nothing here.")
 
 
 class TooManyRequests(LogicError):
@@ -312,6 +322,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         Unauthenticated: 401,
         KeysAway: 503,
         Forbidden: 403,
+        CrossSite: 403,
         TooManyRequests: 429,
         NotFound: 404,
         LinksNotOffered: 404,

@@ -19,6 +19,7 @@ from datastore_logic.access.sight import sight_of
 from datastore_logic.buffer_client import ACTOR
 from datastore_logic.errors import Forbidden, Unauthenticated
 from datastore_logic.web import session
+from datastore_logic.web.other_sites import refuse_other_sites
 from datastore_logic.web.rates import Kind, by_place, by_subject
 
 if TYPE_CHECKING:
@@ -62,11 +63,15 @@ def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
     Raises:
         Unauthenticated: somebody must be verified, and nobody is.
         Forbidden: whoever it is has the role on no tag at all.
+        CrossSite: nobody is verified here, and a page of another site asks.
     """
     if need is Need.OPEN:
         return Caller()
     if not access.configured:
-        return Caller(ANYBODY, need if isinstance(need, Role) else None)
+        if isinstance(need, Role):
+            refuse_other_sites(request, loopback_only=not access.is_off)
+            return Caller(ANYBODY, need)
+        return Caller(ANYBODY)
     if need is READ and not access.reads_authenticated:
         return Caller()
     principal = identify(_credential(), time())

@@ -149,7 +149,7 @@ def test_what_changes_something_needs_a_role():
     Whose a token is, who revokes it is asked by the service: it may revoke itself.
     """
     questions = {"v1.resolve_many", "v1.missing_payloads", "v1.revoke_token"}
-    forms = {"sign_in.sign_in", "sign_in.sign_out"}
+    forms = {"sign_in.enter", "sign_in.leave"}
     assert not [
         str(route)
         for route in ALL
@@ -331,6 +331,36 @@ def test_what_one_says_to_be_called_does_not_count(opened):
     for name in ("one", "two"):
         told = ask(opened, "GET", f"/api/v1/global-tags/{name}/history", None).json()
         assert {entry["actor"] for entry in told["entries"]} == {"alice"}
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory):
+    """Run both tiers with nothing set."""
+    with pair(tmp_path_factory.mktemp("laptop")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        (None, None, 201),
+        (None, "http://{here}", 201),
+        (None, "https://evil.example", 403),
+        (None, "http://localhost:1", 403),
+        (None, "null", 403),
+        (None, "http://[", 403),
+        ("evil.example:5000", "http://evil.example:5000", 403),
+    ],
+)
+def test_on_a_laptop_pages_of_other_sites_change_nothing(laptop, host, origin, status):
+    """Neither from elsewhere nor by a name that is pointed at this machine."""
+    here = laptop.logic.url.removeprefix("http://")
+    told = {} if origin is None else {"Origin": origin.format(here=here)}
+    told |= {} if host is None else {"Host": host}
+    answer = laptop.post("/stream", b'{"h": [1.0, 2.0], "t": [1.0, 1.0]}', **told)
+    assert answer.status == status
+    if status == 403:
+        assert answer.json()["code"] == "cross_site"
 
 
 def test_a_head_is_asked_as_a_get_and_options_say_what_there_is(closed):
