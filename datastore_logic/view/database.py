@@ -136,11 +136,14 @@ class Database:
         Raises:
             ViewBuilding: the view is not yet complete; it would answer too little.
         """
-        known = self._seen if lazily else None
-        if known is not None and known.generation != self._generation.seen():
-            known = None
+        known = self._still() if lazily else None
         with self._reading(known, refuse=_refuse_incomplete) as snapshot:
             yield snapshot
+
+    def known_position(self) -> Position | None:
+        """Return where the complete view stands, if that is known without a look at the file."""
+        known = self._still()
+        return None if known is None else known.position
 
     @contextmanager
     def any_snapshot(self) -> Iterator[Snapshot]:
@@ -231,6 +234,13 @@ class Database:
             self._writer = None
 
     # ----------------------------------------------------------------------------------------
+
+    def _still(self) -> _Seen | None:
+        """Return where the view stood, if it still does and is complete."""
+        known = self._seen
+        if known is None or known.generation != self._generation.seen():
+            return None
+        return known if known.position.complete else None
 
     def _reader(self, seen_by: Sight | None = None) -> _Open:
         """Return this thread's connection; for who may not see everything there is another."""

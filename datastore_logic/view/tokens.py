@@ -152,9 +152,12 @@ class KnownTokens:
         Raises:
             ViewBuilding: the view does not yet know all tokens.
         """
-        with self._database.snapshot(lazily=True) as snapshot:
-            known = self._since(snapshot.position.tokens).get(token_id)
-            return known or self._looked_up(snapshot, token_id)
+        position = self._database.known_position()
+        if position is not None and (met := self._since(position.tokens).get(token_id)):
+            return met
+        with self._database.snapshot() as snapshot:
+            met = self._since(snapshot.position.tokens).get(token_id)
+            return met or self._looked_up(snapshot, token_id)
 
     def _looked_up(self, snapshot: Snapshot, token_id: str) -> ApiToken | None:
         try:

@@ -148,6 +148,18 @@ def test_while_the_view_is_built_nobody_is_called_unknown(tmp_path):
     database.close()
 
 
+def test_a_view_that_has_not_caught_up_answers_for_no_token(view, known):
+    """Not even from memory: it may be at an entry before the one that revoked it."""
+    view.add(made())
+    known.find(ID)
+    with view._database.applying() as connection:
+        connection.execute("UPDATE position SET complete = 0")
+    with known._database.any_snapshot():
+        pass  # as /readyz reads it, and remembers where it stood
+    with pytest.raises(ViewBuilding):
+        known.find(ID)
+
+
 def test_a_view_that_is_replaced_is_looked_at_anew(view, known, tmp_path):
     """While it is rebuilt nobody is unknown; then what the ledger says now counts."""
     view.add(made())
