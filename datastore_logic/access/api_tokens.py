@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Find = Callable[[str], "ApiToken | None"]
     """Returns the token of an id, as the view has it; None where there is none."""
 
+REVOKED: Final = "This token was revoked."
 ID_BYTES: Final = 6
 SECRET_BYTES: Final = 32
 _FORM: Final = re.compile(r"cst_([0-9a-f]{12})_([0-9A-Za-z_-]{43})")
@@ -69,7 +70,7 @@ def verify(find: Find, told: str, now: float) -> ApiToken:
     if form is None or found is None or not hmac.compare_digest(_digest(form[2]), found.digest):
         raise Unauthenticated("This is an unknown token.")
     if found.revoked:
-        raise Unauthenticated("This token was revoked.")
+        raise Unauthenticated(REVOKED)
     expires = found.principal.expires
     if expires is not None and now >= expires:
         raise Unauthenticated("This token has expired.")

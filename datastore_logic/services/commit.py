@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import random
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.errors import Conflict, PreconditionFailed
-from datastore_logic.services.rights import refuse_about, refuse_beyond
+from datastore_logic.services.rights import refuse_about, refuse_beyond, rests_on_token
 from datastore_logic.view.requests import OWN_KEY, known_request
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def commit(
 
     Raises:
         Forbidden, NotFound: the caller may not, or may not even know of it.
+        Unauthenticated: the API token that was shown has been revoked meanwhile.
         Conflict: others kept changing it.
         KeyReused: the key named another request.
         LedgerTooNew: this replica is too old to decide.
@@ -95,6 +96,8 @@ def commit(
         proposal = decide(snapshot)
         if isinstance(proposal, Proposal):
             refuse_beyond(snapshot, right, proposal.event)
+            expect = {**proposal.expect, **rests_on_token(snapshot, right)}
+            return replace(proposal, expect=expect)
         return proposal
 
     named = f"{OWN_KEY}{secrets.token_hex(12)}"

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from datastore_logic.access.api_tokens import REVOKED
 from datastore_logic.domain.events import ListAttached, ListDeleted, ListDetached, TimelinesChanged
 from datastore_logic.domain.tags import ListName
+from datastore_logic.errors import Unauthenticated
+from datastore_logic.services.keys import token_key
 from datastore_logic.view.lists import find_list, tag_of_list
+from datastore_logic.view.tokens import find_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +39,23 @@ def refuse_about(snapshot: Snapshot, right: Right, about: Iterable[TagName | Lis
                 right.refuse_unless_on(tag)
         else:
             right.refuse_unless_on(named)
+
+
+def rests_on_token(snapshot: Snapshot, right: Right) -> dict[str, int]:
+    """Return on what condition a caller may write who shows an API token: that it still holds.
+
+    The databuffer compares it when it appends, so nothing that was decided for a token comes into
+    the ledger after its revocation, however far behind this replica is.
+
+    Raises:
+        Unauthenticated: it was revoked since the request began.
+    """
+    token_id = right.principal.token_id
+    if token_id is None:
+        return {}
+    if find_token(snapshot, token_id).revoked is not None:
+        raise Unauthenticated(REVOKED)
+    return snapshot.touched(token_key(token_id))
 
 
 def refuse_beyond(snapshot: Snapshot, right: Right, event: Decided) -> None:
