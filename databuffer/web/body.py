@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from databuffer.shape import Shape
 
 CHUNK = 1 << 20
-_PLAIN = "identity"
+_PLAIN = {"Content-Encoding": "identity", "Transfer-Encoding": "chunked"}
 _INVITE = "100-continue"
 
 
@@ -34,9 +34,7 @@ class BodyReader:
     def __init__(self, request: web.Request, most: int) -> None:
         if (request.content_length or 0) > most:
             raise TooLarge(f"a body may have {most} bytes")
-        encoding = request.headers.get("Content-Encoding", _PLAIN)
-        if encoding.strip().lower() != _PLAIN:
-            raise UnsupportedEncoding("a body is taken as it is: Content-Encoding is not heeded")
+        _refuse_packed(request)
         config = request.app[CONFIG]
         self._request, self._content, self._most = request, request.content, most
         self._patience, self._rate = config.body_timeout, config.min_body_rate
@@ -105,6 +103,13 @@ class BodyReader:
         if not self._rate:
             return self._patience
         return max(self._patience, received / self._rate) - self._waited
+
+
+def _refuse_packed(request: web.Request) -> None:
+    for header, plain in _PLAIN.items():
+        for value in request.headers.getall(header, ()):
+            if value.strip().lower() != plain:
+                raise UnsupportedEncoding(f"nothing is unpacked here: {header} may be {plain}")
 
 
 async def _invite(request: web.Request) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -86,14 +86,21 @@ class Slice(web.StreamResponse):
         plain = transport is not None and transport.get_extra_info("sslcontext") is None
         if descriptor is not None and transport is not None and plain:
             with io.FileIO(descriptor, closefd=False) as file:
-                loop = asyncio.get_running_loop()
-                sent = await loop.sendfile(transport, file, self._offset, self._count)
+                sent = await self._send(transport, file)
             if sent < self._count:
                 raise StorageFailed("the blob's file is shorter than it was")
         else:
             await self._copy()
         await self.write_eof()
         return writer
+
+    async def _send(self, transport: asyncio.BaseTransport, file: io.FileIO) -> int:
+        loop = asyncio.get_running_loop()
+        sending = cast("asyncio.WriteTransport", transport)
+        try:
+            return await loop.sendfile(sending, file, self._offset, self._count)
+        except TimeoutError as error:  # the kernel's: there is nobody to answer
+            raise ConnectionAbortedError("the reader takes nothing any more") from error
 
     async def _copy(self) -> None:
         end = self._offset + self._count

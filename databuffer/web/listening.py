@@ -32,6 +32,7 @@ _FILES_ELSEWHERE = 256  # the ledger, blobs being written, and the like
 _FILES_EACH = 2  # a connection and the payload it sends
 _FEWEST = 16
 _LINGER = 2.0
+_DEAF = 10  # times BODY_TIMEOUT that a reader may take nothing; jobs may pause to compute
 _PAUSE = 1.0
 _SAY_EVERY = 10.0
 
@@ -48,6 +49,7 @@ class Listener:
     ) -> None:
         self._config, self._make, self._certificate = config, make, certificate
         self._metrics = metrics
+        self._deaf = int(config.body_timeout * _DEAF * 1000)
         self._most = most_connections(config.max_connections)
         self._sockets: list[socket.socket] = []
         self._beginning: set[asyncio.Task[None]] = set()
@@ -96,6 +98,7 @@ class Listener:
                 self._pause(listening, error)
                 return
             taken.setblocking(False)
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._deaf)
             if len(self._open) < self._most:
                 self._take(taken)
             else:

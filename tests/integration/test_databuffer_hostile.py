@@ -272,6 +272,21 @@ def test_what_would_become_huge_is_refused(unharmed, target, body, extra, status
     assert statuses(answered) == [status], answered[:300]
 
 
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Encoding: identity\r\nContent-Encoding: gzip\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Encoding: x-gzip\r\n",
+    ],
+)
+def test_a_body_packed_on_its_way_is_refused_too(unharmed, packed):
+    """However it is said: nothing is unpacked, and nothing is kept packed by mistake."""
+    head = b"POST /blobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + AUTH + packed
+    answered = said(unharmed.url, head + b"\r\n3\r\nabc\r\n0\r\n\r\n")
+    assert statuses(answered) == [415]
+
+
 def test_a_large_decision_still_passes(tier):
     """A quarter of a million payload IOVs in one entry, as columns."""
     count = 250_000
@@ -422,6 +437,31 @@ def test_fewer_files_than_connections(tmp_path):
     assert "MAX_CONNECTIONS is 108: the process may have 600 open files" in log
     assert "no connection can be taken" not in log
     assert "Too many open files" not in log
+
+
+@pytest.mark.parametrize("size", [100_000, 8 * MIB])
+def test_a_reader_that_takes_nothing_is_let_go(tmp_path, size):
+    """After ten times BODY_TIMEOUT in which not a byte could be sent."""
+    with databuffer(tmp_path, BODY_TIMEOUT="0.1", MIN_BODY_RATE="0") as running:
+        digest = ask("POST", f"{running.url}/blobs", bytes(size)).json["digest"]
+        parts = urlsplit(running.url)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect((parts.hostname, parts.port))
+            deaf.sendall(b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n" % _path(digest))
+            begun = time.monotonic()
+            eventually(lambda: "databuffer_connections 1.0" in _metrics(running), within=20)
+            assert time.monotonic() - begun > 0.8
+        assert running.stop() == 0
+        assert "Traceback" not in running.log.read_text()
+
+
+def _path(digest):
+    return f"blobs/{digest.replace(':', '/')}".encode()
+
+
+def _metrics(running):
+    return ask("GET", f"{running.url}/metrics").body.decode()
 
 
 def test_afterwards_the_ledger_reads_as_one(tier):
