@@ -16,10 +16,10 @@ from datastore_logic.access.roles import Grant, Role
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 5000
 """Names of which a sight remembers what it said."""
 
-SIGHTS: Final = 256
+SIGHTS: Final = 64
 """Sights that a process keeps; who has the same grants has the same."""
 
 

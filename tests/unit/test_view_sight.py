@@ -10,6 +10,9 @@ from ledger_view import STREAM, LedgerView, changed, iov
 from seeing import seeing
 from view_oracle import NAMES, Oracle
 
+from datastore_logic.access import sight as sight_module
+from datastore_logic.access.roles import Grant, Role, TagPattern
+from datastore_logic.access.sight import Sight, sight_of
 from datastore_logic.domain.events import (
     IovCreated,
     ListAttached,
@@ -237,6 +240,49 @@ def test_a_clone_does_not_say_what_it_is_a_clone_of(view):
     assert sources("shown.*") == [None, None]
     assert sources("shown.*|stream") == [None, None]
     assert sources("shown.*|hidden|stream.*") == ["hidden", "stream"]
+
+
+# whose sight it is
+
+
+def grant(pattern, role=Role.READER):
+    """Return a grant of a role."""
+    return Grant(role, TagPattern.parse(pattern))
+
+
+def test_every_role_reads(view):
+    """Whoever may write a tag may read it."""
+    for role in Role:
+        assert sight_of([grant("a.*", role)])("ab")
+        assert sight_of([grant(".*", role)]) is None
+
+
+def test_who_has_no_grant_sees_nothing():
+    """Not even a tag without a name."""
+    assert not sight_of([])("")
+
+
+@pytest.mark.parametrize("name", ["prompt", "xprompt", "prompt\n", "promptx", "PROMPT", ""])
+def test_a_pattern_covers_whole_names(name):
+    """Neither a part of one, nor one with a line end behind."""
+    assert sight_of([grant("prompt")])(name) == (name == "prompt")
+
+
+def test_equal_sights_have_one_mark_and_others_have_others():
+    """However their grants are told: the order and the role do not matter to what is seen."""
+    one = sight_of([grant("a"), grant("b")])
+    assert one.mark == sight_of([grant("b", Role.ADMIN), grant("a"), grant("a")]).mark
+    assert (
+        len({sight_of([grant(text)]).mark for text in ("a", "b", "a|b", "a\\nb")} | {one.mark}) == 5
+    )
+
+
+def test_a_sight_remembers_so_many_names(monkeypatch):
+    """Who asks for ever other names does not fill the memory."""
+    monkeypatch.setattr(sight_module, "REMEMBERED", 10)
+    seen = Sight((grant("1.*"),))
+    assert [seen(str(n)) for n in range(200)] == [str(n).startswith("1") for n in range(200)]
+    assert len(seen._known) <= 10
 
 
 # what is kept from one request to the next
