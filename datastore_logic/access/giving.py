@@ -1,7 +1,8 @@
 """What a principal may hand on in an API token: no more than they have, no longer than they last.
 
 Whose token it is: the person's who made it, or who made the token that made it; so nobody becomes
-two by giving tokens to themselves. That person, the token that made it, and an admin of all tags
+two by giving tokens to themselves. What the ADMIN_TOKEN made belongs to whoever got it: they
+are people of their own. That person, the token that made it, and an admin of all tags
 see it and may revoke it, and so may the token itself. One whose maker is gone lives on: it was
 given to somebody, and is revoked by itself.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.access.roles import ANYBODY, Role
+from datastore_logic.domain.approvals import FOUNDER
 from datastore_logic.domain.errors import BadName
 from datastore_logic.errors import BadRequest, CannotGive
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 DAY: Final = 86_400
 DEFAULT_DAYS: Final = 90
 MOST_DAYS: Final = 366
-RESERVED: Final = frozenset({ANYBODY.subject, "admin"})
+RESERVED: Final = frozenset({ANYBODY.subject, FOUNDER})
 """Subjects that are nobody's to give: who is not known, and whoever has the ADMIN_TOKEN."""
 
 
@@ -80,7 +82,8 @@ def expiry(giver: Principal, wanted: float | None, now: float) -> int:
 
 def person_behind(principal: Principal) -> str:
     """Return the name of who answers for what a principal does."""
-    return principal.made_by or principal.subject
+    made_by = principal.made_by
+    return principal.subject if made_by is None or made_by == FOUNDER else made_by
 
 
 def owner_of(principal: Principal) -> tuple[str | None, str | None] | None:

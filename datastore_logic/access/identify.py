@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.access.roles import EVERYTHING, Grant, Principal, Role
+from datastore_logic.domain.approvals import FOUNDER
 from datastore_logic.errors import Unauthenticated
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 API_TOKEN: Final = "cst_"  # noqa: S105 - how one begins
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,16384})")
-_ROOT: Final = Principal("admin", (EVERYTHING,), "admin")
+_ROOT: Final = Principal(FOUNDER, (EVERYTHING,), "admin")
 
 
 def bearer(header: str) -> str:

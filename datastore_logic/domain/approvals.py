@@ -10,7 +10,7 @@ Nothing here knows whether two names are two human beings; `Person.is_same_as` s
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from datastore_logic.domain import decisions
 from datastore_logic.domain.errors import FreezeNeedsTwo, TagIsFrozen
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from datastore_logic.domain.tags import TagName
 
 
+FOUNDER: Final = "admin"
+"""The subject of whoever has the ADMIN_TOKEN, who gives a small lab's people their tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Who acts: a verified subject, and who made the API token they act by, if it is one."""
@@ -32,16 +36,20 @@ class Person:
     made_by: str | None = None
 
     def is_same_as(self, other: Person) -> bool:
-        """Say whether both may be one: of one name, or one is a token that the other made.
+        """Say whether both may be one: of one name, a token and who made it, tokens of one maker.
 
-        Two tokens of a third are two: where one admin makes everybody's tokens, they are.
+        Only the founder's tokens are as many people: nobody else becomes two by making two.
 
         >>> Person("alice").is_same_as(Person("ci", made_by="alice"))
         True
-        >>> Person("ci", made_by="root").is_same_as(Person("bob", made_by="root"))
+        >>> Person("ci", made_by="alice").is_same_as(Person("ci-2", made_by="alice"))
+        True
+        >>> Person("tina", made_by="admin").is_same_as(Person("tom", made_by="admin"))
         False
         """
-        return self.subject in {other.subject, other.made_by} or self.made_by == other.subject
+        if self.subject in {other.subject, other.made_by} or self.made_by == other.subject:
+            return True
+        return self.made_by == other.made_by and self.made_by not in {None, FOUNDER}
 
 
 @dataclass(frozen=True, slots=True)

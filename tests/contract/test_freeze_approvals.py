@@ -5,11 +5,14 @@ from approvers import TAGS, history, lab
 from load import ask, ledger_entries
 from servers import eventually
 
+ROOT = "r" * 32
+
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """Run both tiers where a freeze needs two."""
-    with lab(tmp_path_factory.mktemp("approvals"), MAX_SIZE="1") as running:
+    folder = tmp_path_factory.mktemp("approvals")
+    with lab(folder, MAX_SIZE="1", ADMIN_TOKEN=ROOT) as running:
         yield running
 
 
@@ -59,6 +62,45 @@ def test_the_first_to_ask_proposes_and_another_confirms(two):
             {"fingerprint": mark, "reason": "O4", "proposed_by": "alice", "approved_by": "bob"},
         ),
     ]
+
+
+def given(two, giver, name):
+    """Return an API token that somebody gave away, to an admin of everything."""
+    told = {"name": name, "grants": [{"role": "admin", "tags": ".*"}]}
+    made = two.ask(giver, "POST", "/api/v1/tokens", told)
+    assert made.status == 201, made
+    return made.json["token"]
+
+
+def test_nobody_becomes_two_by_tokens_of_their_own(two):
+    """Neither by one, nor by two, nor by one that was made by another; somebody else's counts."""
+    ci, nightly, bobs = (
+        given(two, *each) for each in (("alice", "ci"), ("alice", "nightly"), ("bob", "bobs"))
+    )
+    grandchild = given(two, ci, "ci-2")
+    tag = two.tag()
+    first = two.freeze(ci, tag)
+    assert (first.status, first.json["freeze"]["proposed_by"]) == (202, "ci")
+    assert first.json["freeze"]["made_by"] == "alice"
+    for same in ("alice", ci, nightly, grandchild):
+        again = two.freeze(same, tag)
+        assert (again.status, again.json) == (202, first.json)
+    assert two.freeze(bobs, tag).status == 200
+    about = history(two, tag)[-1]
+    assert about[0] == "bobs"
+    assert (about[2]["proposed_by"], about[2]["approved_by"]) == ("ci", "bobs")
+    assert about[2]["made_by"] == "bob"
+
+
+def test_who_got_their_tokens_from_the_founder_are_people(two):
+    """A small lab has no other way; what they make in their turn is theirs."""
+    tina, tom = (given(two, ROOT, name) for name in ("tina", "tom"))
+    robot = given(two, tina, "robot")
+    tag = two.tag()
+    assert two.freeze(tina, tag).status == 202
+    assert two.freeze(robot, tag).status == 202
+    assert two.freeze(ROOT, tag).status == 202
+    assert two.freeze(tom, tag).status == 200
 
 
 def test_a_tag_that_waits_is_revalidated(two):

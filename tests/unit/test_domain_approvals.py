@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datastore_logic.domain import approvals
-from datastore_logic.domain.approvals import FreezeProposal, Person
+from datastore_logic.domain.approvals import FOUNDER, FreezeProposal, Person
 from datastore_logic.domain.decisions import GlobalTag
 from datastore_logic.domain.errors import FreezeNeedsTwo, TagIsFrozen, TagIsStreamed
 from datastore_logic.domain.events import TagFreezeProposed, TagFreezeWithdrawn, TagFrozen
@@ -17,14 +17,16 @@ MARK, OTHER = "ab" * 32, "cd" * 32
 
 ALICE, BOB = Person("alice"), Person("bob")
 ALICES, BOBS = Person("ci", made_by="alice"), Person("cron", made_by="bob")
-ROOTS = (Person("tina", made_by="root"), Person("tom", made_by="root"))
-ROOT = Person("root")
+ROOT = Person(FOUNDER)
+ROOTS = (Person("tina", made_by=FOUNDER), Person("tom", made_by=FOUNDER))
 PEOPLE = (ALICE, BOB, ALICES, BOBS, ROOT, *ROOTS)
 ONE = [
     (ALICE, ALICE),
     (ALICE, ALICES),
     (ALICES, ALICES),
     (Person("ci", made_by="bob"), ALICES),
+    (Person("ci-2", made_by="alice"), ALICES),
+    (Person("robot", made_by="tina"), ROOTS[0]),
     (ROOT, ROOTS[0]),
     (ROOT, ROOTS[1]),
 ]
@@ -34,7 +36,7 @@ TWO = [
     (ALICES, BOBS),
     (ALICE, ROOT),
     ROOTS,
-    (Person("ci", made_by="alice"), Person("ci-2", made_by="alice")),
+    (Person("robot", made_by="tina"), ROOTS[1]),
     (Person("Alice"), ALICE),
 ]
 
@@ -56,14 +58,14 @@ def agree(who, proposal=None, *, state=UNLOCKED, mark=MARK, reason=None):
 
 @pytest.mark.parametrize(("one", "other"), ONE)
 def test_a_token_and_who_made_it_are_one_person(one, other):
-    """Whichever of them proposes: the other confirms nothing."""
+    """Whichever of them proposes the other confirms nothing; nor does another of their tokens."""
     assert agree(other, proposed(one)) is None
     assert agree(one, proposed(other)) is None
 
 
 @pytest.mark.parametrize(("one", "other"), TWO)
 def test_two_people_freeze(one, other):
-    """Whichever of them proposes; two tokens of a third are two, and names are exact."""
+    """Whichever of them proposes; the founder's tokens are as many people, and names are exact."""
     for first, second in ((one, other), (other, one)):
         done = agree(second, proposed(first))
         assert done == TagFrozen(X, MARK, None, first.subject, second.subject, second.made_by)

@@ -91,6 +91,11 @@ def test_a_person_stays_the_person_through_any_number_of_tokens():
     assert person_behind(principal(kind="token", made_by="bob", token_id="0" * 12)) == "bob"
 
 
+def test_who_got_a_token_of_the_founders_is_a_person():
+    """What they make in their turn is theirs, not the founder's."""
+    assert person_behind(principal(kind="token", made_by="admin", token_id="0" * 12)) == "alice"
+
+
 def test_whose_tokens_one_sees():
     """Everybody's as an admin of all tags; else a person's own, or those a token gave."""
     assert owner_of(principal(EVERYTHING)) is None
