@@ -81,19 +81,25 @@ class FreezeTagOperator(CondstoreOperator):
         return frozen.reference
 
     def _freeze(self, client: Client, context: Context) -> TagFrozen:
+        frozen = self._ask(client, context)
+        if isinstance(frozen, FreezeProposed) and not _is_ours(client, self.tag):
+            # what an earlier try proposed has ended: this one wants what is there now
+            frozen = self._ask(client, context, client.tag(self.tag).tag.lsn)
+        if isinstance(frozen, FreezeProposed):
+            said = show.proposed(frozen.tag, frozen.freeze)
+            raise AirflowException("; ".join(map(str.strip, said)))
+        return frozen
+
+    def _ask(self, client: Client, context: Context, *anew: int) -> TagFrozen | FreezeProposed:
         look: dict[str, Json] = {"template": self.template, "read_bytes": self.read_bytes}
         asked = {"reason": self.reason, "strict": self.strict, "report": self.report, **look}
         try:
-            frozen = client.freeze_tag(self.tag, key=key_of(context, self.tag, asked), **asked)
+            return client.freeze_tag(self.tag, key=key_of(context, self.tag, asked, *anew), **asked)
         except Conflict as conflict:
             if conflict.code != "preflight_failed":
                 raise
             found = in_words(client.check(self.tag, **look))
             raise AirflowException(f"{self.tag} is not frozen: {found}") from conflict
-        if isinstance(frozen, FreezeProposed):
-            said = show.proposed(frozen.tag, frozen.freeze)
-            raise AirflowException("; ".join(map(str.strip, said)))
-        return frozen
 
     def _known(self, client: Client) -> TagFrozen:
         tag = client.tag(self.tag).tag
@@ -104,6 +110,12 @@ class FreezeTagOperator(CondstoreOperator):
         if self.strict and report is not None and not report.ok:
             raise AirflowFailException(f"{self.tag} was frozen with {in_words(report)}")
         return TagFrozen(tag.name, tag.state, tag.fingerprint, tag.lsn, report)
+
+
+def _is_ours(client: Client, tag: str) -> bool:
+    """Say whether the open proposal to freeze a tag is this task's: it can only wait."""
+    found = client.tag(tag).freeze
+    return found is not None and found.proposed_by == client.whoami().subject
 
 
 def _frozen_before(client: Client, tag: str) -> TagFrozen:
