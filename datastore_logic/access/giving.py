@@ -26,7 +26,7 @@ DAY: Final = 86_400
 DEFAULT_DAYS: Final = 90
 MOST_DAYS: Final = 366
 RESERVED: Final = frozenset({ANYBODY.subject, FOUNDER})
-"""Subjects that are nobody's to give: who is not known, and whoever has the ADMIN_TOKEN."""
+"""Subjects that are nobody's to give or to have: who is not known, who has the ADMIN_TOKEN."""
 
 
 def refuse_reserved(name: TokenName) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from jwt import PyJWS
 from jwt.exceptions import PyJWTError
 
+from datastore_logic.access.giving import RESERVED
 from datastore_logic.access.jwks import KeySet
 from datastore_logic.access.key_source import key_source
 from datastore_logic.access.roles import LONGEST_SUBJECT, BadPattern, Grant, Principal, TagPattern
@@ -138,6 +139,11 @@ class JwtVerifier:
             )
         if told != told.strip():
             raise Unauthenticated(f"The token's {name} begins or ends with a space.")
+        if told in RESERVED:
+            raise Unauthenticated(
+                f"The token's {name} is {told}, as whom others act here; JWT_SUBJECT_CLAIM may"
+                " name another claim."
+            )
         return told
 
     def _grants(self, claims: dict[str, Any]) -> tuple[Grant, ...]:

@@ -124,6 +124,13 @@ def test_without_a_name_nobody_asks(verifier, name):
     assert "sub" in refusal(verifier, token(claims))
 
 
+@pytest.mark.parametrize("name", ["admin", "anonymous"])
+def test_nobody_at_an_issuer_is_called_as_the_founder_or_nobody_is(verifier, name):
+    """Else the ledger could not tell them, and tokens that they make would be other people's."""
+    assert f"is {name}, as whom others act" in refusal(verifier, token({**ALICE, "sub": name}))
+    assert verifier.verify(token({**ALICE, "sub": f"{name}2"}), NOW).subject == f"{name}2"
+
+
 def test_another_claim_may_name_who_asks():
     """Keycloak's `sub` is a number that nobody knows."""
     judge = made(JWT_SECRET=SECRET, JWT_SUBJECT_CLAIM="preferred_username")
