@@ -105,3 +105,50 @@ def test_the_python_of_the_page_runs_offline(ran, made):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "b'{\"x\":1}\\n'\n"
+
+
+def test_the_ten_lines_that_secure_it_do(tmp_path):
+    """Both tiers ask who one is; the tokens that the page makes are taken, and nothing else."""
+    servers_lines, client_lines = pages.blocks(README.partition("## Securing it")[2], "sh")
+    (tmp_path / ".venv").symlink_to(Path(sys.executable).parents[1])
+    buffer, logic = servers.free_port(), servers.free_port()
+    environ = {
+        **{name: value for name, value in os.environ.items() if "TOKEN" not in name},
+        "SERVURL": f"127.0.0.1:{buffer}",
+        "PORT": str(logic),
+        "NO_COLOR": "1",
+        "CONDSTORE_URL": f"http://localhost:{logic}",
+        "DB_BURL": f"http://localhost:{buffer}/",
+        "PATH": f"{servers.BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+    log = tmp_path / "run.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            ["bash", "-ec", servers_lines.replace("make run", "exec condstore demo --serve")],
+            env=environ, cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        servers.eventually(
+            lambda: "Ctrl-C stops both" in log.read_text() or process.poll() is not None, WITHIN
+        )
+        assert process.poll() is None, log.read_text()
+        done = subprocess.run(
+            ["bash", "-ec", f"{client_lines}\ncondstore verify\ncondstore tag create x"],
+            env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=WITHIN, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "alice\n  by     API token" in done.stdout
+        assert "nothing wrong" in done.stdout
+        assert "who asks    good  alice, may admin:.*" in done.stdout
+        stranger = subprocess.run(
+            ["condstore", "tag", "create", "y"], env=environ, cwd=tmp_path,
+            capture_output=True, text=True, timeout=WITHIN, check=False,
+        )  # fmt: skip
+        assert (stranger.returncode, "set CONDSTORE_TOKEN" in stranger.stderr) == (1, True)
+        secrets = [path.read_text().strip() for path in (tmp_path / "secrets").iterdir()]
+        assert len(secrets) == 4
+        shown = log.read_text() + done.stdout + done.stderr
+        assert not [secret for secret in secrets if secret in shown]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(WITHIN)
