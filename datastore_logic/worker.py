@@ -109,7 +109,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
     def run(self) -> None:
         """Serve until told to stop."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.worker_connections = max(1, min(self.cfg.worker_connections, files - SPARE_FILES))
+        self.worker_connections = min(self.cfg.worker_connections, max(1, files - SPARE_FILES))
+        if self.worker_connections < self.cfg.worker_connections:
+            log.warning("%d open files are for %d connections", files, self.worker_connections)
         super().run()
 
     # a connection comes -------------------------------------------------------------------------
@@ -139,6 +141,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         if reason.errno in NO_DESCRIPTOR:
             log.warning("for a second no connection is accepted: %s", reason.strerror)
             self._accept_from = monotonic() + 1.0
+            self.set_accept_enabled(False)
             self._close_idle()
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -220,12 +223,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
             self._watch(conn, EVENT_READ)
 
     def handle_error(self, req: object, client: Line, addr: object, exc: Exception) -> None:
-        """Send `{"detail","code"}` for what the parser refused; leave the rest to gunicorn."""
-        if not isinstance(exc, ParseException):
-            super().handle_error(req, client, addr, exc)
-            return
-        status = STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
-        client.offer(refusal(status, f"This is not HTTP as we speak it: {exc}"))
+        """Answer what the parser refused, and what failed around the application: in JSON."""
+        if isinstance(exc, ParseException):
+            status = STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
+            client.offer(refusal(status, f"This is not HTTP as we speak it: {exc}"))
+        else:
+            log.error("a request failed around the application", exc_info=exc)
+            client.offer(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error."))
 
     # a connection goes --------------------------------------------------------------------------
 

@@ -117,13 +117,11 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
 
     def hand_over(self, has_come: Callable[[], None]) -> None:
         """Make ready for a thread: what came is the parser's, what is missing comes at its pace."""
-        missing, line = self.incoming.missing, self.sock
+        missing = math.inf if self.incoming.missing is None else self.incoming.missing
+        sending = self.pace if missing > 0 else None
+        self.sock.begin(sending, self.limits.pace(), missing, has_come)
         self.parser.unreader.unread(bytes(self.incoming.held))
         self.incoming = Incoming()
-        line.sending = None if missing is not None and missing <= 0 else self.pace
-        line.taking = self.limits.pace()
-        line.missing = math.inf if missing is None else missing
-        line.has_come = has_come
         self.enter(Stage.SERVED)
 
     def take_back(self) -> None:

@@ -41,13 +41,12 @@ class Line:
         self.fileno = sock.fileno
         self.close = sock.close
         self.sending: Pace | None = None
-        """How the peer's body has to come; None where all that is needed has."""
+        """How the peer's body has to come; None where nothing more is waited for."""
         self.taking: Pace | None = None
         """How the peer has to take the answer."""
         self.missing = math.inf
-        """Bytes that have not come yet."""
-        self.has_come: Callable[[], None] = lambda: None
-        """Called when none is missing any more."""
+        """Bytes of the body that have not come yet."""
+        self._has_come: Callable[[], None] = lambda: None
         self._waits: tuple[Pace, float] | None = None
         self._is_given_up = False
 
@@ -96,6 +95,14 @@ class Line:
             return math.inf
         return waits[0].speed(now - waits[1])
 
+    def begin(
+        self, sending: Pace | None, taking: Pace, missing: float, has_come: Callable[[], None]
+    ) -> None:
+        """Make ready for a thread: who has to send, and take, how fast."""
+        self.sending, self.taking = sending, taking
+        self.missing, self._has_come = missing, has_come
+        self._is_given_up = False
+
     def give_up(self) -> None:
         """End the waiting of the thread that is on this line."""
         self._is_given_up = True
@@ -115,7 +122,7 @@ class Line:
             self.sending.after(monotonic() - began, len(piece))
             self.missing -= len(piece)
             if self.missing <= 0:
-                self.has_come()
+                self._has_come()
         return piece
 
     def sendall(self, data: bytes) -> None:

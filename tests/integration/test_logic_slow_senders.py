@@ -156,3 +156,23 @@ def test_a_client_that_leaves_its_end_open_stops_nobody(both):
             connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert status(everything(connection)) == 200
         assert slowest_of(both, 20, read(both)) < 3
+
+
+def test_what_is_on_its_way_at_sigterm_is_served(tmp_path):
+    """A long body, a short one and half a head come to their end; the tier then exits with 0."""
+    with pair(tmp_path) as both, contextlib.ExitStack() as stack:
+        half = b"POST /api/v1/payloads HTTP/1.1\r\nHost: x\r\nContent-Length: "
+        begun = {
+            half + b"200000\r\n\r\n" + b"u" * 100_000: b"u" * 100_000,
+            half + b"2000\r\n\r\n" + b"u" * 1000: b"u" * 1000,
+            b"GET /livez HTTP/1.1\r\nHost": b": x\r\n\r\n",
+        }
+        clients = [stack.enter_context(connect(both.logic.url)) for _ in begun]
+        for client, sent in zip(clients, begun, strict=True):
+            client.sendall(sent)
+        assert both.ask("GET", "/livez").status == 200  # they have been heard by then
+        both.logic.process.terminate()
+        for client, rest in zip(clients, begun.values(), strict=True):
+            client.sendall(rest)
+        assert [status(everything(client)) for client in clients] == [201, 201, 200]
+        assert both.logic.ended(15) == 0
