@@ -16,10 +16,11 @@ TOKENS = "/api/v1/tokens"
 SERIAL = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """Both tiers, which tell callers apart."""
-    with pair(tmp_path_factory.mktemp("tokens"), ADMIN_TOKEN=ADMIN) as running:
+@pytest.fixture(scope="module", params=["anonymous", "authenticated"])
+def both(tmp_path_factory, request):
+    """Both tiers, which tell callers apart, reads open and closed."""
+    environ = {"ADMIN_TOKEN": ADMIN, "READS": request.param}
+    with pair(tmp_path_factory.mktemp("tokens"), **environ) as running:
         yield running
 
 
@@ -79,7 +80,7 @@ def test_a_token_acts_under_its_name_within_its_grants(both):
     tags = "/api/v1/global-tags"
     body = json.dumps({"name": "mine_1"})
     assert both.post(f"{tags}?user=alice", body, **bearer(token)).status == 201
-    (act,) = both.get(f"{tags}/mine_1/history")["entries"]
+    (act,) = both.get(f"{tags}/mine_1/history", **bearer(token))["entries"]
     assert act["actor"] == "ci"
     other = both.post(tags, json.dumps({"name": "yours"}), **bearer(token))
     refused(other, 403, "permission_denied")
