@@ -76,7 +76,7 @@ def whoami(both, token):
 
 def test_a_token_acts_under_its_name_within_its_grants(both):
     """The ledger's actor is its name, whoever it says it is; beyond its grants it is refused."""
-    token = made(both, ("admin", "mine_.*"), name="ci")["token"]
+    token = made(both, ("admin", "mine_.*"), ("reader", ".*"), name="ci")["token"]
     tags = "/api/v1/global-tags"
     body = json.dumps({"name": "mine_1"})
     assert both.post(f"{tags}?user=alice", body, **bearer(token)).status == 201
