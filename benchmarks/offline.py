@@ -22,7 +22,7 @@ from condstore import bundle
 from condstore.bundle import Bundle, file, rows
 from condstore.client import Client
 from condstore.moments import Moment
-from condstore.results import HeldList, NewIOV, PayloadIOV, Resolution, Tag, TagContent
+from condstore.results import HeldList, NewIOV, PayloadIOV, Resolution, Tag, TagContent, TagFrozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,7 +176,9 @@ def _pulled(bench: Bench, folder: Path) -> Table:
             client.insert_iovs(
                 _NAME, [NewIOV(f"Type{kind:03}", Moment(at), name=f"p{at}") for at in starts]
             )
-        ref = client.freeze_tag(_NAME, report=False).reference
+        frozen = client.freeze_tag(_NAME, report=False)
+        assert isinstance(frozen, TagFrozen)
+        ref = frozen.reference
 
         def floor() -> float:
             begin = time.perf_counter()

@@ -23,7 +23,7 @@ from condstore.cache import Cache, Cached
 from condstore.client import Client
 from condstore.digests import Digest
 from condstore.moments import Moment
-from condstore.results import NewIOV
+from condstore.results import NewIOV, TagFrozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,7 +78,9 @@ def _frozen(client: Client, digests: list[str], types: int, folder: Path) -> Fro
             for at in range(_IOVS)
         ],
     )
-    reference = client.freeze_tag(name, report=False).reference
+    frozen_tag = client.freeze_tag(name, report=False)
+    assert isinstance(frozen_tag, TagFrozen)
+    reference = frozen_tag.reference
     cache = Cache(folder / f"cache-{types}")
     frozen = Frozen(types, reference, client._source, cache)  # noqa: SLF001 - what it asks
     cached = Cached(frozen.source, cache)
