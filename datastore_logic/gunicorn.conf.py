@@ -156,6 +156,11 @@ def _refuse_strangers(server: Arbiter) -> None:
         logging.getLogger("datastore_logic").warning(
             "AUTH=off: there is no authentication, whoever reaches this may do everything"
         )
+    if _config.access.configured and _config.access.buffer_token is None:
+        logging.getLogger("datastore_logic").warning(
+            "BUFFER_TOKEN is not set: whoever reaches the databuffer writes the ledger, and with it"
+            " makes tokens"
+        )
     hosts = [bound[0] for bound in server.cfg.address if isinstance(bound, tuple)]
     if _config.authentication == LOOPBACK_ONLY and not all(map(is_loopback, hosts)):
         _cannot_start(f"listens on {', '.join(hosts)}, and no authentication is configured")
