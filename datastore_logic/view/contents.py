@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 _NOW: Final = (
     "SELECT t.name, l.id, l.timeline_id, l.iov_count"
-    " FROM payload_list l JOIN payload_type t ON t.id = l.type_id WHERE l.tag_id = :of"
+    " FROM main.payload_list l JOIN payload_type t ON t.id = l.type_id WHERE l.tag_id = :of"
 )
+"""The lists of a tag that was found among what the caller sees: each of them is seen, and `main.`
+spares SQLite to ask that again of every one (view/sight.py)."""
+
 _PINNED: Final = (
     "SELECT t.name, l.list_id, l.timeline_id, l.iov_count"
-    " FROM frozen_list l JOIN payload_type t ON t.id = l.type_id WHERE l.frozen_id = :of"
+    " FROM main.frozen_list l JOIN payload_type t ON t.id = l.type_id WHERE l.frozen_id = :of"
 )
 _THEN: Final = (
     "SELECT t.name, l.list_id, l.timeline_id, NULL"

@@ -6,6 +6,7 @@ for ever is kept for ever in private caches; without a word of its own, nothing 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from flask import request
@@ -30,11 +31,16 @@ def install(app: Flask, access: Access) -> None:
 def _marked(response: Response) -> Response:
     if request.endpoint is not None and ROUTES[request.endpoint] is Need.OPEN:
         return response
-    response.headers["Cache-Control"] = private(response.headers.get("Cache-Control", ""))
-    response.vary.add("Authorization")
+    headers = response.headers
+    headers["Cache-Control"] = private(headers.get("Cache-Control", ""))
+    if "Vary" in headers:
+        response.vary.add("Authorization")
+    else:  # nearly always, and a tenth of the time
+        headers.add("Vary", "Authorization")
     return response
 
 
+@lru_cache(64)
 def private(cache_control: str) -> str:
     """Return the same for one who asked; what nobody may store stays as it is.
 
