@@ -108,8 +108,8 @@ def _pairs(kind: Json, data: Json) -> Iterator[tuple[Json, Json]]:
 
 def _columns(rows: Json) -> Iterator[tuple[Json, Json]]:
     """Yield digest and size of rows told in columns; a column of nothing is left out."""
-    digests = rows.get("digest") or []
-    sizes = rows.get("size") or [None] * len(digests)
+    digests = rows.get("digest") or []  # sizes may be told of payloads that are kept elsewhere
+    sizes = (digests and rows.get("size")) or [None] * len(digests)
     for digest, size in zip(digests, sizes, strict=True):
         if digest is not None:
             yield digest, size

@@ -34,6 +34,8 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _GWF_MAGIC = b"IGWD"
 _NOT_IN_A_TYPE_NAME = re.compile(r"[^A-Za-z0-9_.:+~-]")
 _SIGNIFICANT = 18
+_LONGEST_NUMBER = 60
+_ORDERS = range(-30, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +254,16 @@ def _series(path: Path, name: str, start: Foreign, step: Foreign, values: Foreig
 
 
 def _gps(value: Foreign) -> Decimal:
-    """Return the number as it was meant: the text's own, or the shortest that is this double."""
-    if isinstance(value, str | bytes):
-        number = Decimal(_text(value))
-        if not number.is_finite():
-            raise InvalidOperation
-        return number
-    return Decimal(repr(float(value)))
+    """Return the number as it was meant: the text's own, or the shortest that is this double.
+
+    Raises:
+        InvalidOperation: it is none that could be a time or a step.
+    """
+    text = _text(value) if isinstance(value, str | bytes) else repr(float(value))
+    number = Decimal(text)
+    if len(text) > _LONGEST_NUMBER or not number.is_finite() or number.adjusted() not in _ORDERS:
+        raise InvalidOperation
+    return number
 
 
 def _import(module: str, otherwise: str) -> Foreign:

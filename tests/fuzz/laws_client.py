@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 import struct
 import tempfile
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from condstore.access import Credential
 from condstore.bundle import Bundle
 from condstore.bundle import format as layout
 from condstore.cache import codec
+from condstore.chain import Chain
 from condstore.config import parse_urls
 from condstore.digests import Digest
 from condstore.errors import (
@@ -125,6 +127,37 @@ def forged_bundle(data: bytes) -> None:
         unless(AWAY, lambda: ask_everything(path, 0))
         unless(AWAY, lambda: bundle.verify(path))
         unless(AWAY, lambda: bundle.describe(path))
+
+
+CHAINED = {
+    "lsn": 1, "time": "2026-11-20T23:17:00.123456Z", "actor": "a", "keys": [], "prev": "0" * 64,
+}  # fmt: skip
+COLUMNS = {"digest": [f"sha256:{'ab' * 32}"], "size": [1], "name": ["a"]}
+
+
+@law(
+    *(
+        orjson.dumps([kind, data])
+        for kind, data in (
+            ("buffer.stored", {"digest": "sha256:" + "ab" * 32, "size": 1}),
+            ("iov.created", {"iov": COLUMNS}),
+            ("iov.created", {"iov": {"size": [1]}}),
+            ("timelines.changed", {"lists": [{"attached": COLUMNS}]}),
+        )
+    ),
+    words=(*JSON, b'"digest":', b'"size":', b'"lists":', b'"attached":', b'"sha256:'),
+)
+def ledger_chain(data: bytes) -> None:
+    """Whatever stands in a ledger, `condstore verify` says what is wrong with it, or nothing."""
+    Chain().take(data)
+    try:
+        kind, told = orjson.loads(data)
+    except (ValueError, TypeError):
+        return
+    head = orjson.dumps({**CHAINED, "type": kind, "data": told})[:-1]
+    chain = Chain()
+    for named in chain.take(b'%s,"crc":"%08x"}' % (head, zlib.crc32(head))):
+        assert len(named.hex) == 64
 
 
 @law(
@@ -242,13 +275,13 @@ def refusals(data: bytes) -> None:
 def written_moments(data: bytes) -> None:
     """A moment, a digest, an address, a token: read as it is meant, or refused in words."""
     told = text(data)
-    found = unless(UsageError, lambda: Moment.parse(told))
+    found = unless(UsageError, lambda: Moment.parse(told), longest=1 << 17)  # his own words
     if found is not None:
         assert Moment.parse(found.pair()) == found
         assert found.minor >= 10**9 or Moment.parse(found.gps()) == found
-    digest = unless(UsageError, lambda: Digest.parse(told))
+    digest = unless(UsageError, lambda: Digest.parse(told), longest=1 << 17)
     assert digest is None or (len(digest) == 71 and digest.isascii())
-    unless(UsageError, lambda: parse_urls(told, "CONDSTORE_URL"))
+    unless(UsageError, lambda: parse_urls(told, "CONDSTORE_URL"), longest=1 << 17)
     try:
         credential = Credential("CONDSTORE_TOKEN", told)
     except UsageError as error:

@@ -101,6 +101,7 @@ def test_payloads_named_by_entries():
     [
         ("iov.created", {"iov": {"digest": [DIGEST], "size": [5]}}, [5]),
         ("iov.created", {"iov": {"start_major": [1], "name": ["elsewhere"]}}, []),
+        ("iov.created", {"iov": {"start_major": [1], "name": ["elsewhere"], "size": [3]}}, []),
         (
             "timelines.changed",
             {"lists": [{"attached": {"digest": [DIGEST, None]}}, {"attached": {}},
