@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+import certificates
 import pytest
 import servers
 
@@ -165,6 +166,27 @@ def test_the_demo_holds_and_a_second_one_keeps_everything(tmp_path):
     assert "flush    165 segments" in said
     assert "they stay resolvable as global tag stream-2" in said
     assert "1 frozen tag of earlier runs: still resolved" in said
+
+
+def test_the_demo_holds_where_both_tiers_ask_who_one_is_and_speak_https(tmp_path):
+    """With the secrets that the servers are given, and a certificate of a CA of one's own."""
+    issued = certificates.issue(tmp_path / "tls")
+    secrets = {"ADMIN_TOKEN": "admin-" + "a" * 40, "BUFFER_TOKEN": "tiers-" + "b" * 40}
+    trust = {"BUFFER_CA": str(issued.ca), "CONDSTORE_CA": str(issued.ca)}
+    files = {"TLS_CERT": str(issued.certificate), "TLS_KEY": str(issued.key)}
+    with Run(tmp_path, "demo", **secrets, **trust, **files) as demo:
+        assert demo.end() == 0, demo.said
+        assert f"databuffer on https://127.0.0.1:{demo.buffer_port}" in demo.said
+        assert "nothing wrong" in demo.said
+        assert not [secret for secret in secrets.values() if secret in demo.said]
+
+
+def test_a_tier_that_refuses_to_be_reached_by_all_is_named(tmp_path):
+    """Asked to listen beyond this machine without authentication, `up` ends with its one line."""
+    with Run(tmp_path, "up", HOST="0.0.0.0", AUTH="") as up:  # noqa: S104 - it is refused
+        assert up.end() == 1
+        assert "condstore: logic ended by itself (exit status 1); its last line: " in up.said
+        assert "Traceback" not in up.said
 
 
 def test_the_demo_serves_until_ctrl_c(tmp_path):

@@ -8,7 +8,7 @@ import command
 import pytest
 import servers
 
-from condstore import Client, Digest, NewIOV
+from condstore import Client, Digest, NewIOV, PayloadFile, Producer
 from condstore.errors import Conflict, Denied, NotFound, Unauthenticated
 from condstore.moments import Moment
 from condstore.results import FreezeProposed, Grant, TagFrozen
@@ -246,3 +246,21 @@ def test_the_doctor_knows_who_asks(condstore):
     condstore.environ["CONDSTORE_TOKEN"] = "cst_0123456789ab_nonsense"  # noqa: S105
     told = {one["what"]: one for one in condstore.json("doctor", expect=1)}
     assert told["who asks"]["state"] == "bad"
+
+
+async def test_what_the_client_leaves_behind_has_no_token(tiers, admin, tmp_path):
+    """Neither resume files, nor the cache, nor bundles, nor what is beside them."""
+    made = admin.make_token("leaves", [("admin", "leaves")]).token
+    keeper = Client(tiers[1].url, token=made, cache=tmp_path / "cache")
+    admin.create_tag("leaves")
+    resume, payload = tmp_path / "resume", PayloadFile(b"content", "Beam", 1)
+    await Producer(tiers[1].url, token=made).put("leaves", [payload], resume=resume)
+    keeper.freeze_tag("leaves")
+    other = admin.make_token("leaves-2", [("admin", "leaves")]).token
+    reference = Client(tiers[1].url, token=other).freeze_tag("leaves").reference
+    assert keeper.payload(keeper.resolve(reference, 1).payload("Beam")) == b"content"
+    keeper.pull(reference, tmp_path / "bundle.cdb")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"resume", "bundle.cdb"} <= {path.name for path in files}
+    assert len(files) > 3
+    assert not [path for path in files if made[-43:].encode() in path.read_bytes()]
