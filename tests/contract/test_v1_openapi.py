@@ -11,6 +11,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from logic_pair import pair
+from long import LONG, at_length
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 import datastore_logic
@@ -114,9 +115,9 @@ def takes_names_only(operation):
 
 @schema.parametrize()
 @settings(
-    max_examples=5,
+    max_examples=at_length(5, 200),
     deadline=None,
-    derandomize=True,
+    derandomize=not LONG,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
