@@ -33,16 +33,17 @@ def integer(
 
 
 def seconds(
-    environ: Mapping[str, str], name: str, default: float, *, least: float = 0, most: float = 1e6
+    environ: Mapping[str, str], name: str, default: float, *, zero: bool = False, most: float = 1e6
 ) -> float:
-    """Return a number of seconds above `least` and below `most`."""
+    """Return a number of seconds up to `most`, above 0 unless it may be `zero`."""
     text = environ.get(name) or str(default)
     try:
         found = float(text)
     except ValueError:
         found = -1.0
-    if not least < found < most:
-        raise BadConfiguration(f"{name}={text!r} is not a positive number of seconds")
+    if not (0 < found <= most or (zero and found == 0)):
+        least = "from" if zero else "above"
+        raise BadConfiguration(f"{name}={text!r} is no number of seconds {least} 0 to {most:.0f}")
     return found
 
 

@@ -56,9 +56,7 @@ class JwtSettings:
             jwks=environ.get("JWT_JWKS") or "",
             issuer=environ.get("JWT_ISSUER") or "",
             audience=environ.get("JWT_AUDIENCE") or "",
-            leeway=env.seconds(
-                environ, "JWT_LEEWAY", default.leeway, least=-1, most=MOST_LEEWAY + 1
-            ),
+            leeway=env.seconds(environ, "JWT_LEEWAY", default.leeway, zero=True, most=MOST_LEEWAY),
             subject_claim=environ.get("JWT_SUBJECT_CLAIM") or default.subject_claim,
             claims=_claims(environ),
         )
