@@ -2,16 +2,19 @@
 
 import stat
 import subprocess
+import time
 from datetime import timedelta
 
 import command
+import issuer
 import pytest
 import servers
 
 from condstore import Client, Digest, NewIOV, PayloadFile, Producer
-from condstore.errors import Conflict, Denied, NotFound, Unauthenticated
+from condstore.errors import Conflict, Denied, NotFound, TooOften, Unauthenticated
 from condstore.moments import Moment
 from condstore.results import FreezeProposed, Grant, TagFrozen
+from condstore.retry import ONCE, PATIENT
 
 ADMIN = "the-admin-of-these-tests-0123456789"
 BUFFER = servers.TIER_SECRET
@@ -264,3 +267,23 @@ async def test_what_the_client_leaves_behind_has_no_token(tiers, admin, tmp_path
     assert {"resume", "bundle.cdb"} <= {path.name for path in files}
     assert len(files) > 3
     assert not [path for path in files if made[-43:].encode() in path.read_bytes()]
+
+
+def test_a_job_with_a_web_token_waits_where_it_asks_too_often(tmp_path):
+    """Twenty questions at four a second: all are answered, and it takes its time."""
+    told = {"sub": "carol", "exp": int(time.time()) + 600, "condstore:read": ".*"}
+    shown = issuer.token(told, issuer.SECRET)
+    limits = {"JWT_SECRET": issuer.SECRET, "RATE_READS": "4/second"}
+    with (
+        servers.databuffer(tmp_path) as buffer,
+        servers.logic(buffer.url, tmp_path, workers=1, **limits) as logic,
+    ):
+        job = Client(logic.url, token=shown, policy=PATIENT)
+        assert (job.whoami().subject, job.whoami().kind) == ("carol", "jwt")
+        begin = time.monotonic()
+        for _ in range(20):
+            assert job.tags() == ()
+        assert time.monotonic() - begin > 2.0
+        hurried = Client(logic.url, token=shown, policy=ONCE)
+        with pytest.raises(TooOften, match="Too many requests"):
+            all(hurried.tags() == () for _ in range(20))
