@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import (
+    authenticated,
     disk,
     downloads,
     ledger,
@@ -39,6 +40,7 @@ SCENARIOS: dict[str, Callable[[Bench], list[Table]]] = {
     "ledger": ledger.run,
     "stream": stream.run,
     "resolve": resolve.run,
+    "authenticated": authenticated.run,
 }
 CONDITIONS: dict[str, Callable[[Bench], Iterable[Table]]] = {
     "conditions": scenario.run,

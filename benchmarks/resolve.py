@@ -43,7 +43,7 @@ def run(bench: Bench) -> list[Table]:
     """Resolve all types and one with 1, 8 and 32 clients, beside /livez of the same workers."""
     folder = bench.subfolder("resolve")
     with databuffer(folder) as buffer, logic(folder, buffer) as tier:
-        _wait_for(tier, _fill(buffer))
+        wait_for(tier, fill(buffer))
         scripts = {
             "floor: GET /livez": functools.partial(idle, "/livez"),
             f"resolve, {_TYPES} payload types": functools.partial(moments, ""),
@@ -61,7 +61,7 @@ def run(bench: Bench) -> list[Table]:
     return [_table(found)]
 
 
-def _fill(buffer: Server) -> int:
+def fill(buffer: Server) -> int:
     """Write a tag of many types and intervals into the ledger and return the last LSN."""
     tag = f"tag/{_TAG}"
     lsn = _append(buffer, "tag.created", {"tag": _TAG, "description": ""}, [tag])
@@ -100,14 +100,15 @@ def _append(buffer: Server, kind: str, data: dict[str, Any], keys: list[str]) ->
         return int(json.load(answer)["lsn"])
 
 
-def _wait_for(tier: Server, lsn: int) -> None:
+def wait_for(tier: Server, lsn: int, authorization: str = "") -> None:
     """Wait until the replica's view holds the entry and says so.
 
     Raises:
         CannotStart: if it does not within a minute.
     """
     url = f"http://127.0.0.1:{tier.port}{_PATH}?major={_FIRST}&minor=0"
-    request = urllib.request.Request(url, headers={"X-Min-LSN": str(lsn)})
+    headers = {"X-Min-LSN": str(lsn), "Authorization": authorization}
+    request = urllib.request.Request(url, headers=headers)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from benchmarks.machine import cpu_seconds, family
@@ -85,9 +86,15 @@ def databuffer(folder: Path) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def logic(
-    folder: Path, buffer: Server, workers: int = 2, within: float = _READY_WITHIN
+    folder: Path,
+    buffer: Server,
+    workers: int = 2,
+    within: float = _READY_WITHIN,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """Run a replica of the logic tier on that databuffer, as its image does; its view: `folder`.
+
+    `environ` are further settings.
 
     Raises:
         CannotStart: if it is not ready `within` seconds.
@@ -105,6 +112,7 @@ def logic(
             "PORT": str(port),
             "WEB_CONCURRENCY": str(workers),
             "VIEW_PATH": str(folder / "view.sqlite"),
+            **environ,
         },
         folder,
         port,
