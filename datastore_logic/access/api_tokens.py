@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     """Returns the token of an id, as the view has it; None where there is none."""
 
 REVOKED: Final = "This token was revoked."
+PREFIX: Final = "cst_"
+"""How one begins, so that it is told from other credentials, and found where it should not be."""
+
 ID_BYTES: Final = 6
 SECRET_BYTES: Final = 32
-_FORM: Final = re.compile(r"cst_([0-9a-f]{12})_([0-9A-Za-z_-]{43})")
+_FORM: Final = re.compile(PREFIX + r"([0-9a-f]{12})_([0-9A-Za-z_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class ApiToken:
 def mint() -> Minted:
     """Return a token that nobody had before."""
     token_id, secret = secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES)
-    return Minted(token_id, f"cst_{token_id}_{secret}", _digest(secret))
+    return Minted(token_id, f"{PREFIX}{token_id}_{secret}", _digest(secret))
 
 
 def verify(find: Find, told: str, now: float) -> ApiToken:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from datastore_logic.access.api_tokens import PREFIX
 from datastore_logic.access.roles import EVERYTHING, Grant, Principal, Role
 from datastore_logic.domain.approvals import FOUNDER
 from datastore_logic.errors import Unauthenticated
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Judge = Callable[[str, float], Principal]
     """Returns whose credential it is, at a time (seconds since 1970); raises Unauthenticated."""
 
-API_TOKEN: Final = "cst_"  # noqa: S105 - how one begins
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,16384})")
 _ROOT: Final = Principal(FOUNDER, (EVERYTHING,), "admin")
 
@@ -63,7 +63,7 @@ class Identify:
     def _judged(self, credential: str, now: float) -> Principal:
         if self._root is not None and self._root.matches(credential):
             return _ROOT
-        if credential.startswith(API_TOKEN):
+        if credential.startswith(PREFIX):
             return self._tokens(credential, now)
         if self._jwt is None:
             raise Unauthenticated("This is no token that is known here.")
