@@ -26,6 +26,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from datastore_logic.access.caller import subject
 from datastore_logic.access.tier_secret import TierSecret, link_path
 from datastore_logic.errors import (
     BufferAway,
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
 REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """The id of the request being answered, passed on so that both tiers log the same one."""
-
-ACTOR: Final[ContextVar[str | None]] = ContextVar("actor", default=None)
-"""The verified subject that asks, for whom the databuffer writes its own entries."""
 
 CONNECT_TIMEOUT: Final = 2.0
 LEDGER_TIMEOUT: Final = 10.0
@@ -305,7 +303,7 @@ class BufferClient:
         self, path: str, body: bytes, key: str | None, *, twice: bool = False, acting: bool = False
     ) -> Answer:
         headers = {} if key is None else {"Idempotency-Key": key}
-        if acting and (actor := ACTOR.get()):
+        if acting and (actor := subject()):
             headers["X-Actor"] = _quoted(actor)
         return _answer(self._send("POST", path, body, headers, twice=twice or key is not None))
 

@@ -28,7 +28,7 @@ class Right:
     @property
     def subject(self) -> str | None:
         """The name that has been proven, None where none has."""
-        return self.principal.subject if self.principal.is_verified else None
+        return self.principal.proven
 
     def refuse_unless_on(self, tag: str) -> None:
         """Do nothing where the role is given on the tag.
@@ -59,8 +59,7 @@ class Caller:
     @property
     def subject(self) -> str | None:
         """The name that has been proven, None where none has."""
-        principal = self.principal
-        return principal.subject if principal is not None and principal.is_verified else None
+        return None if self.principal is None else self.principal.proven
 
     @property
     def right(self) -> Right:
@@ -87,6 +86,12 @@ def caller() -> Caller:
     if found is None:
         raise LookupError("no request is being answered")
     return found
+
+
+def subject() -> str | None:
+    """Return the name that the caller has proven, None where none has or nobody asks."""
+    found = CALLER.get()
+    return None if found is None else found.subject
 
 
 def sight() -> Sight | None:

@@ -129,6 +129,11 @@ class Principal:
         """Whether the subject has been proven, rather than said."""
         return self.kind != "anybody"
 
+    @property
+    def proven(self) -> str | None:
+        """The subject, None where it has only been said."""
+        return self.subject if self.is_verified else None
+
     def may(self, role: Role, tag: str | None = None) -> bool:
         """Say whether a grant gives the role on the tag; without one, on any tag at all."""
         return any(

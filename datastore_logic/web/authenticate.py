@@ -16,7 +16,6 @@ from datastore_logic.access.identify import bearer
 from datastore_logic.access.roles import ANYBODY, Role
 from datastore_logic.access.routes import READ, ROUTES, Need
 from datastore_logic.access.sight import sight_of
-from datastore_logic.buffer_client import ACTOR
 from datastore_logic.errors import Forbidden, Unauthenticated
 from datastore_logic.web import session
 from datastore_logic.web.other_sites import refuse_other_sites
@@ -36,7 +35,6 @@ def install(app: Flask, access: Access, identify: Identify, rates: Rates | None)
     @app.before_request
     def _admit() -> Response | None:
         CALLER.set(Caller())
-        ACTOR.set(None)
         if request.endpoint is None or request.method == "OPTIONS":
             return None  # there is nothing there, which is said without asking who wants to know
         need = ROUTES[request.endpoint]
@@ -50,7 +48,6 @@ def install(app: Flask, access: Access, identify: Identify, rates: Rates | None)
                 raise
             return led
         CALLER.set(found)
-        ACTOR.set(found.subject)
         if rates is not None and need is not Need.OPEN:
             kind = Kind.WRITES if isinstance(need, Role) else Kind.READS
             rates.refuse_if_over(kind, by_subject(found.subject) if found.subject else _place())

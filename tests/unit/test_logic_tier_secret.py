@@ -17,10 +17,12 @@ from issuer import Clock
 from multidict import CIMultiDict
 
 from databuffer.web.actor import actor_of
+from datastore_logic.access.caller import CALLER, Caller
+from datastore_logic.access.roles import Principal
 from datastore_logic.access.secret import Secret
 from datastore_logic.access.settings import Access
 from datastore_logic.access.tier_secret import PREFERRED, TierSecret, link_path
-from datastore_logic.buffer_client import ACTOR, BufferClient, _quoted
+from datastore_logic.buffer_client import BufferClient, _quoted
 from datastore_logic.config import Config
 from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import BadConfiguration, BufferAway, LinksNotOffered
@@ -211,7 +213,8 @@ def test_what_is_no_secret_any_more_is_not_shown():
 def test_who_asks_goes_along_with_what_the_databuffer_writes(actor, told):
     """It is written into the ledger; reads and others' entries name nobody."""
     with databuffer() as buffer:
-        asking, before = client(buffer), ACTOR.set(actor)
+        alone = Principal(actor, (), "jwt") if actor else None
+        asking, before = client(buffer), CALLER.set(Caller(alone))
         try:
             asking.send_segment(b"{}", "strain", None)
             asking.freeze(b"{}", None)
@@ -219,7 +222,7 @@ def test_who_asks_goes_along_with_what_the_databuffer_writes(actor, told):
             asking.head()
             asking.append({"type": "x"})
         finally:
-            ACTOR.reset(before)
+            CALLER.reset(before)
         shown = [headers.get("X-Actor") for _, _, headers in buffer.asked]
         assert shown == [told, told, told, None, None]
 
