@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 TOKEN: Final = "CONDSTORE_TOKEN"  # noqa: S105 - a variable's name
 BUFFER_TOKEN: Final = "BUFFER_TOKEN"  # noqa: S105 - as above
+MAKE: Final = "condstore token create NAME --grant ROLE:TAGS"
+"""What makes a token: said to who has none, or one that is not taken."""
+
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 _MOST_BYTES: Final = 1 << 16
-_MAKE: Final = "condstore token create NAME --grant ROLE:TAGS"
 _warned: Final = threading.Event()
 
 
@@ -112,10 +114,10 @@ class Credential:
             to = "the databuffer's own secret, which no user needs for anything else"
             return f"{'look at ' if self.told else 'set '}{self.name}: {to}"
         if not self.told:
-            return f"set {TOKEN} or {TOKEN}_FILE; an admin makes one: {_MAKE}"
+            return f"set {TOKEN} or {TOKEN}_FILE; an admin makes one: {MAKE}"
         if "expired" in said:
-            return f"the token of {self.name} has expired: make a new one with `{_MAKE}`"
-        return f"the token of {self.name} is not taken: `{_MAKE}` makes another"
+            return f"the token of {self.name} has expired: make a new one with `{MAKE}`"
+        return f"the token of {self.name} is not taken: `{MAKE}` makes another"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a credential is not written down: make a client where it is used")

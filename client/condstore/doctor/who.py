@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from condstore.access import NOBODY, Access, in_the_clear, is_loopback
+from condstore.access import MAKE, NOBODY, Access, in_the_clear, is_loopback
 from condstore.calls import V1
 from condstore.doctor.asking import Reached, ask
 from condstore.doctor.finding import Finding, bad, good, warn
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _WHAT: Final = "who asks"
 _SOON: Final = 7 * 86400  # seconds
-_MAKE: Final = "condstore token create NAME --grant ROLE:TAGS"
 _OTHERS_READ: Final = 0o007
 
 
@@ -79,7 +78,7 @@ def _shown(replicas: tuple[Replica, ...], access: Access) -> Iterator[Finding]:
 def _taken_for(url: str, access: Access, now: float) -> Finding:
     credential = access.credential
     if not credential.told:
-        return good(_WHAT, "nobody: no token, so what anonymous reads may do", f"an admin: {_MAKE}")
+        return good(_WHAT, "nobody: no token, so what anonymous reads may do", f"an admin: {MAKE}")
     asked = ask(url, f"{V1}/whoami", access)
     if not isinstance(asked, Reached):
         return warn(_WHAT, f"{url} gives no answer to that ({asked.why})", "try again")
@@ -99,7 +98,7 @@ def _known(one: Whoami, now: float) -> Finding:
         return good(_WHAT, f"{said}, without an end")
     said = f"{said}, until {one.expires}"
     if _moment(one.expires) - now < _SOON:
-        return warn(_WHAT, said, f"make a new token before that: {_MAKE}")
+        return warn(_WHAT, said, f"make a new token before that: {MAKE}")
     return good(_WHAT, said)
 
 

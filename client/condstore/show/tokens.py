@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from condstore.access import MAKE
 from condstore.terminal import table
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _EVERYBODY = "everybody who reaches it may do everything (authentication: {})"
 def token_table(tokens: Sequence[ApiToken]) -> list[str]:
     """List tokens, a line each."""
     if not tokens:
-        return ["no tokens: condstore token create NAME --grant ROLE:TAGS"]
+        return [f"no tokens: {MAKE}"]
     rows = [
         (
             one.id,
