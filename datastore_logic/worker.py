@@ -5,8 +5,8 @@ clients that send a byte a second hold every thread there is. Here:
 
 - **The main thread gathers.** It takes what has come of a request, TLS handshake included, without
   ever waiting, and hands it to a thread when it is whole, or when 64 KiB of it are there. So who
-  drips a head or an ordinary body costs a descriptor and some memory, and is answered 408 when his
-  time is over: HEADER_TIMEOUT for the head, the pace (serving/pace.py) for the body.
+  drips a head or an ordinary body costs a descriptor and some memory, and is answered 408 when that
+  takes too long: HEADER_TIMEOUT for the head, the pace (serving/pace.py) for the body.
 - **Uploads have half of the threads.** A longer body is read by a thread, at the same pace, and
   takes one of those places until it has come. So threads for all other requests are always left.
 - **Under pressure the slowest ends first.** If uploads wait for a place, or requests for a thread,

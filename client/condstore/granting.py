@@ -20,7 +20,7 @@ class Granting(Asking):
     """Say who asks, and let others ask."""
 
     def whoami(self) -> Whoami:
-        """Return who the server takes this client for, and what he may."""
+        """Return who the server takes this client for, and what they may."""
         return self._server("who one is").read(Whoami.read, f"{V1}/whoami")
 
     def tokens(self) -> tuple[ApiToken, ...]:
@@ -40,7 +40,7 @@ class Granting(Asking):
         `expires_in` is seconds, None 90 days, or as long as the token that it is made with.
 
         Raises:
-            Denied: who makes it has not what they would give.
+            Denied: who makes it has not themselves what they would give.
             Conflict: a token of that name is in force; or an answer was lost (`token_already_made`)
                 and with it the secret: revoke it and make another.
         """

@@ -1,4 +1,4 @@
-"""`X-Actor`: on whose behalf the logic tier asks, as it verified him; the ledger keeps it.
+"""`X-Actor`: on whose behalf the logic tier asks, as it verified them; the ledger keeps it.
 
 Only who may call a writing route at all gets here, so whoever says it is believed.
 """

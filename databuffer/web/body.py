@@ -113,7 +113,7 @@ def _refuse_packed(request: web.Request) -> None:
 
 
 async def _invite(request: web.Request) -> None:
-    """Ask for a body that the sender holds back until he is told that it will be read."""
+    """Ask for a body that the sender holds back until told that it will be read."""
     if request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # that was no part of the answer

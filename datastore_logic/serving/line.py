@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LOOK_UP: Final = 0.5
 """Seconds after which a thread that waits looks whether it still should."""
 
-TOO_EARLY: Final = 2.0
+TOO_EARLY: Final = 1.0
 """Seconds of waiting before a peer can be called slow."""
 
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -89,7 +89,7 @@ class Line:
         return None
 
     def speed(self, now: float) -> float:
-        """Return how fast the peer is while a thread waits for him; else as fast as can be."""
+        """Return how fast the peer is while a thread waits for it; else as fast as can be."""
         waits = self._waits
         if waits is None or waits[0].waited + now - waits[1] < TOO_EARLY:
             return math.inf

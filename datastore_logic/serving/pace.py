@@ -1,9 +1,9 @@
 """How fast somebody must send, or take, what we wait for.
 
-He has BODY_TIMEOUT seconds. Each second that we wait for him takes one away, each MIN_BODY_RATE
-bytes that come give one back, never beyond what he had. So who falls silent is given up after
-BODY_TIMEOUT seconds, who drips somewhat later, and who keeps to the rate never; what he sent
-quickly at first does not let him dawdle later. Time in which nobody waits for him does not count.
+They have BODY_TIMEOUT seconds. Each second that we wait for them takes one away, each MIN_BODY_RATE
+bytes that come give one back, never beyond what they had. So who falls silent is given up after
+BODY_TIMEOUT seconds, who drips somewhat later, and who keeps to the rate never; what was sent
+quickly at first does not let anybody dawdle later. Time in which nobody waits does not count.
 
 >>> pace = Pace(rate=1000, patience=30)
 >>> pace.after(seconds=29, count=1); pace.is_spent

@@ -39,7 +39,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Which ledger a view reflects and how far."""
+    """Which ledger a view reflects and how far.
+
+    `tokens` is the hash of the last entry about API tokens: what is remembered of them under it
+    still holds.
+    """
 
     ledger: str
     applied_lsn: int

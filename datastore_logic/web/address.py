@@ -2,8 +2,8 @@
 
 `X-Forwarded-For`, `-Proto` and `-Host` are believed only of a peer within TRUSTED_PROXIES, and then
 from the right, past hops that are trusted too: the first that is not is the caller, for what stands
-left of it is his own word. From anybody else they are as if they had not been sent. `Forwarded` is
-never read.
+left of it is their own word. From anybody else these headers are as if they had not been sent.
+`Forwarded` is never read.
 
 >>> nets = (ip_network("10.0.0.0/8"),)
 >>> caller_address("10.0.0.1", "6.6.6.6, 192.0.2.7, 10.2.2.2", nets)
@@ -84,7 +84,7 @@ def parse(text: str) -> Address | None:
 
 
 class FromProxies:
-    """WSGI: tells the application of the caller, where a trusted proxy told us of him."""
+    """WSGI: tells the application of the caller, where a trusted proxy told us of them."""
 
     def __init__(self, app: WSGIApplication, trusted: Networks) -> None:
         self._app, self._trusted = app, trusted

@@ -2,7 +2,7 @@
 
 A count-min sketch in a file that the workers of a pod map: a name falls into one cell of each row
 and came at most as often as the least of its cells says. So the file never grows, and no flood of
-names frees anybody from his count: names that meet in a cell add up, and one is only ever counted
+names frees anybody from their count: names that meet in a cell add up, and one is only ever counted
 too high. The hash is keyed by a secret of the pod, so nobody finds names that meet another's.
 
 A cell has a number for each process, and each process writes only its own: no lock between them,

@@ -1,7 +1,7 @@
 """How many requests one caller may send: by the words of the `limits` library, a pod one limit.
 
 Reads and writes are counted by who asks: the verified subject, or, for who is anonymous, the place
-he asks from. Failed authentications are counted by place alone, and only they are refused for it:
+they ask from. Failed authentications are counted by place alone, and only they are refused for it:
 a right credential is never shut out because somebody beside it guesses.
 
 Windows are of the clock: 3000/second is 3000 in each of its seconds. So `Retry-After` is true:
@@ -63,7 +63,7 @@ class Rates:
         """Count a request of this kind by `by_subject(…)` or `by_place(…)`.
 
         Raises:
-            TooManyRequests: he sent more than he may; says in how many seconds there is room.
+            TooManyRequests: they sent more than they may; says in how many seconds there is room.
         """
         over = [item for item, limiter in self._limits[kind] if not limiter.hit(item, who)]
         if over:

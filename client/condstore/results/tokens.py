@@ -1,4 +1,4 @@
-"""Who asks and what he may: API tokens, their grants, and what a server makes of the one shown.
+"""Who asks and what they may: API tokens, their grants, and what a server makes of the one shown.
 
 Times are what the server said.
 """
