@@ -11,6 +11,7 @@ import pytest
 import servers
 
 from condstore import Client, Digest, NewIOV, PayloadFile, Producer
+from condstore.commands import completing
 from condstore.errors import Conflict, Denied, NotFound, TooOften, Unauthenticated
 from condstore.moments import Moment
 from condstore.results import FreezeProposed, Grant, TagFrozen
@@ -220,6 +221,16 @@ def test_a_token_is_revoked_by_its_name_or_id(condstore):
     assert "gone-1" not in condstore("token", "list")
     assert "revoked 20" in condstore("token", "list", "--all")
     assert "a script says --yes" in condstore("token", "revoke", told["id"], expect=2)
+
+
+def test_the_names_of_tokens_complete(tiers, admin, monkeypatch):
+    """For who may see them."""
+    admin.make_token("complete-me", [("reader", ".*")])
+    monkeypatch.setenv("CONDSTORE_URL", tiers[1].url)
+    monkeypatch.setenv("CONDSTORE_TOKEN", ADMIN)
+    assert completing.tokens("complete-") == ["complete-me"]
+    monkeypatch.delenv("CONDSTORE_TOKEN")
+    assert completing.tokens("complete-") == []
 
 
 def test_who_am_i_at_the_terminal(condstore):

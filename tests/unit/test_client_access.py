@@ -32,7 +32,7 @@ from condstore.errors import (
 )
 from condstore.gw.sending import sending
 from condstore.producer import Producer
-from condstore.retry import Policy
+from condstore.retry import ONCE, Policy
 from condstore.segments import Segment
 from condstore.verify import verify
 
@@ -344,6 +344,27 @@ def test_nothing_shows_a_token(server, tmp_path, monkeypatch):
     for one in (by_file, settings, known().credential):
         with pytest.raises(TypeError, match="not written down"):
             pickle.dumps(one)
+
+
+async def test_an_answer_that_is_no_http_shows_no_token_in_its_causes():
+    """What the library below raises knows the request with all its headers."""
+
+    async def babble(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 abc\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        producer = Producer(f"http://127.0.0.1:{port}", token=SECRET, period="", policy=ONCE)
+        with pytest.raises(ServerAway) as failed:
+            await producer.stream([SEGMENT])
+    causes = [failed.value]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)
+    assert len(causes) > 1
+    assert SECRET not in f"{causes!r} {list(map(str, causes))} {list(map(vars, causes))}"
 
 
 @pytest.mark.parametrize("token", ["a b", "\u00e9", f"{SECRET}\x01", "x" * 20_000, "a\nX-Other: b"])

@@ -35,11 +35,14 @@ def types(incomplete: str) -> list[str]:
 
 def tokens(incomplete: str) -> list[str]:
     """Return the API tokens that begin so, for who may see them."""
-    return _names("tokens", incomplete)
+    return _names("tokens", incomplete, search=False)
 
 
-def _names(what: str, begin: str, environ: Mapping[str, str] = os.environ) -> list[str]:
-    query = urllib.parse.urlencode({"search": begin, "limit": _MOST} if begin else {"limit": _MOST})
+def _names(
+    what: str, begin: str, environ: Mapping[str, str] = os.environ, *, search: bool = True
+) -> list[str]:
+    asked = {"search": begin, "limit": _MOST} if begin and search else {"limit": _MOST}
+    query = urllib.parse.urlencode(asked)
     try:
         known = Settings.from_environ(environ)
         rows = _asked(f"{known.urls[0]}/api/v1/{what}?{query}", known.access)

@@ -76,8 +76,10 @@ class Answer:
         return parse(lambda body: make(orjson.loads(body)), self.body, self.url)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Base:
+    """Where to ask, and what `.netrc` has for it; both may have a password."""
+
     url: str
     proxy: str | None
     headers: Mapping[str, str]
@@ -161,7 +163,9 @@ class Exchange:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(ours := error.__cause__, CondstoreError):
                 raise ours from None  # the body could not be read: no fault of the server
-            raise failed(error, base.url, self._variable) from error
+            # what an answer that is no HTTP raises knows our headers, and its repr shows them
+            cause = error.__cause__ if isinstance(error, aiohttp.ClientResponseError) else error
+            raise failed(error, base.url, self._variable) from cause
 
     def _request(
         self, base: _Base, asked: Asked, shown: str | None
