@@ -22,6 +22,7 @@ from databuffer.shape import Shape
 
 _NS = 1_000_000_000
 _LAST_SECOND = 2**63 - 1
+_LONGEST_SAMPLE_NS = 2**63 - 1  # what the ledger's JSON holds exactly, and any reader of it
 _LONGEST_NUMBER = 100
 _SMALLEST_EXPONENT, _LARGEST_EXPONENT = -500, 20
 _SHAPE = Shape(values=1 << 23, containers=100)
@@ -138,9 +139,11 @@ def _covering(samples: int, start: Fraction, end: Fraction, step: Fraction) -> S
         raise Malformed("t[0] is before the GPS epoch", field="t[0]")
     if step <= 0:
         raise Malformed("dt must be above 0", field="t[1]")
-    start_ns, end_ns = round(start * _NS), round(end * _NS)
+    start_ns, end_ns, sample_ns = round(start * _NS), round(end * _NS), max(1, round(step * _NS))
     if end_ns <= start_ns:
         raise Malformed("the segment covers no nanosecond", field="t")
     if end_ns > _LAST_SECOND * _NS:
         raise Malformed("the segment ends after the last second that can be written", field="t")
-    return Segment(samples, start_ns, end_ns, max(1, round(step * _NS)))
+    if sample_ns > _LONGEST_SAMPLE_NS:
+        raise Malformed("a sample lasts longer than can be written", field="t[1]")
+    return Segment(samples, start_ns, end_ns, sample_ns)
