@@ -7,7 +7,6 @@ Threads of one worker that wait for an LSN share one fetch.
 from __future__ import annotations
 
 import logging
-import math
 import sqlite3
 import threading
 from time import monotonic
@@ -67,19 +66,22 @@ class Replica:
         self._applied = 0
 
     def wait_for(self, lsn: int, timeout: float) -> bool:
-        """Return True once the view has applied `lsn`, False if it does not within `timeout` s."""
+        """Return True once the view has applied `lsn`, False if it does not within `timeout` s.
+
+        What the ledger has not got to is not waited for: callers ask for what they were told, and
+        whoever makes a number up would hold a thread of this tier.
+        """
         deadline = monotonic() + timeout
         self._look()
         while not self._reached(lsn, deadline):
             try:
-                left = max(0.0, deadline - monotonic())
-                position = self.pull(wait=math.ceil(left), wanted=lsn)
+                position = self.pull(wanted=lsn)
             except (DatabufferError, ViewError, sqlite3.Error) as reason:
                 log.warning("the view cannot reach LSN %d now: %s", lsn, reason)
                 return False
             finally:
                 self._hand_on()
-            if position.halted is not None:
+            if position.halted is not None or position.head_lsn < lsn:
                 break
         return self._applied >= lsn
 
