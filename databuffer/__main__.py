@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from databuffer.app import VOLUME_LEDGER, create_app
-from databuffer.config import Config
+from databuffer.config import Authentication, Config
 from databuffer.errors import DatabufferError
 from databuffer.watched import Watched
 from databuffer.web import keys
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _warn_if_open(config: Config) -> None:
-    if config.authentication == "off":
+    if config.authentication is Authentication.OFF:
         _log.warning("AUTH=off: everybody who reaches %s:%d may do all", config.host, config.port)
 
 

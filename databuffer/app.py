@@ -9,6 +9,7 @@ from aiohttp import web
 from databuffer.access.secrets import TierSecrets, parse_secret_file
 from databuffer.buffer.files import BufferFiles
 from databuffer.buffer.service import StreamingBuffer
+from databuffer.config import Authentication
 from databuffer.gate import Places
 from databuffer.health import Health
 from databuffer.store.disk import Disk
@@ -67,10 +68,10 @@ def create_app(config: Config) -> web.Application:
             await blobs.close()
             disk.close()
 
-    inner: dict[str, list[Middleware]] = {
-        "on": [admitting(secrets)],
-        "loopback only": [refuse_other_sites],
-        "off": [],
+    inner: dict[Authentication, list[Middleware]] = {
+        Authentication.ON: [admitting(secrets)],
+        Authentication.LOOPBACK_ONLY: [refuse_other_sites],
+        Authentication.OFF: [],
     }
     layers = [outermost, *inner[config.authentication]]
     app = web.Application(middlewares=layers, client_max_size=0)

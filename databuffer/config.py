@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from databuffer.access.secrets import parse_secrets
 from databuffer.errors import BadConfiguration
+from databuffer.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LEVELS = ("debug", "info", "warning", "error")
 _AUTH = ("", "on", "off")
+
+
+class Authentication(StrEnum):
+    """Whether callers are told apart, as /readyz says it."""
+
+    ON = "on"
+    OFF = "off"
+    """An operator said that everybody may do all."""
+    LOOPBACK_ONLY = "loopback only"
+    """There is no secret to tell them by, so only this machine is listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +119,7 @@ class Config:
             raise BadConfiguration("TLS_CERT and TLS_KEY belong together: one of them is not set")
         if self.auth == "on" and not self.has_secret:
             raise BadConfiguration("AUTH=on needs a secret: set BUFFER_TOKEN or BUFFER_TOKEN_FILE")
-        if self.authentication == "loopback only" and not _is_loopback(self.host):
+        if self.authentication is Authentication.LOOPBACK_ONLY and not is_loopback(self.host):
             raise BadConfiguration(
                 f"SERVURL={self.host}:{self.port} is reached from elsewhere, and no authentication"
                 " is configured: set BUFFER_TOKEN or BUFFER_TOKEN_FILE, or AUTH=off to let"
@@ -121,11 +132,11 @@ class Config:
         return bool(self.buffer_token or self.buffer_token_file)
 
     @property
-    def authentication(self) -> str:
-        """What /readyz says of it: on, off, or loopback only."""
+    def authentication(self) -> Authentication:
+        """Whether callers are told apart."""
         if self.auth == "off":
-            return "off"
-        return "on" if self.has_secret else "loopback only"
+            return Authentication.OFF
+        return Authentication.ON if self.has_secret else Authentication.LOOPBACK_ONLY
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -161,13 +172,6 @@ def _auth(environ: Mapping[str, str]) -> str:
 def _secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
     text = environ.get("BUFFER_TOKEN")
     return parse_secrets("BUFFER_TOKEN", text.split(",")) if text else ()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _count(environ: Mapping[str, str], name: str, default: int, least: int = 1) -> int:

@@ -12,7 +12,7 @@ from datastore_logic.access.identify import Identify
 from datastore_logic.access.jwt_bearer import JwtVerifier
 from datastore_logic.access.verified import Verified
 from datastore_logic.buffer_client import BufferClient
-from datastore_logic.config import LOOPBACK_ONLY, Config
+from datastore_logic.config import Authentication, Config
 from datastore_logic.services.tier import Tier
 from datastore_logic.services.token_use import TokenUse
 from datastore_logic.view.acknowledged import Acknowledged
@@ -96,7 +96,7 @@ def _identify(config: Config, tier: Tier) -> Identify:
 
 def _rates(config: Config) -> Rates | None:
     """Return what counts each caller's requests; None where all of them are of this machine."""
-    if config.authentication == LOOPBACK_ONLY:
+    if config.authentication is Authentication.LOOPBACK_ONLY:
         return None
     return Rates(config, config.rates_path)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from limits import parse
 
@@ -14,6 +13,7 @@ from datastore_logic import environ as env
 from datastore_logic.access.settings import Access
 from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import BadConfiguration
+from datastore_logic.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from datastore_logic.environ import Network
 
 
-LOOPBACK_ONLY: Final = "loopback only"
+class Authentication(StrEnum):
+    """Whether callers are told apart, as /readyz says it."""
+
+    ON = "on"
+    OFF = "off"
+    """An operator said that everybody may do all."""
+    LOOPBACK_ONLY = "loopback only"
+    """Nothing is set to tell them by, so only this machine is listened to."""
 
 
 class IovMode(StrEnum):
@@ -141,18 +148,18 @@ class Config:
         Raises:
             BadConfiguration: it would be, and nobody said AUTH=off.
         """
-        if not (self.access.configured or self.access.is_off or is_loopback(self.host)):
+        if self.authentication is Authentication.LOOPBACK_ONLY and not is_loopback(self.host):
             raise BadConfiguration(
                 f"HOST={self.host} is reached from elsewhere, and no authentication is configured:"
                 " set JWT_SECRET, JWT_JWKS or ADMIN_TOKEN, or AUTH=off to let everybody do all"
             )
 
     @property
-    def authentication(self) -> str:
-        """What /readyz says of it: on, off, or loopback only."""
+    def authentication(self) -> Authentication:
+        """Whether callers are told apart."""
         if self.access.configured:
-            return "on"
-        return "off" if self.access.is_off else LOOPBACK_ONLY
+            return Authentication.ON
+        return Authentication.OFF if self.access.is_off else Authentication.LOOPBACK_ONLY
 
     @property
     def metrics_path(self) -> Path:
@@ -198,11 +205,3 @@ def _rate(environ: Mapping[str, str], name: str, default: str) -> str:
         words = f"{name}={text!r} is neither a rate such as {default} nor none"
         raise BadConfiguration(words) from reason
     return text
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches what listens on a host."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,8 +16,9 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from datastore_logic.config import LOOPBACK_ONLY, Config, is_loopback
+from datastore_logic.config import Authentication, Config
 from datastore_logic.errors import BadConfiguration
+from datastore_logic.loopback import is_loopback
 from datastore_logic.serving.certificates import Certificates
 from datastore_logic.serving.pace import Limits
 
@@ -152,7 +153,7 @@ def _log_to_stderr() -> None:
 
 def _refuse_strangers(server: Arbiter) -> None:
     """Refuse to be reached from elsewhere unprotected, also where gunicorn's own --bind says so."""
-    if _config.authentication == "off":
+    if _config.authentication is Authentication.OFF:
         logging.getLogger("datastore_logic").warning(
             "AUTH=off: there is no authentication, whoever reaches this may do everything"
         )
@@ -162,7 +163,8 @@ def _refuse_strangers(server: Arbiter) -> None:
             " makes tokens"
         )
     hosts = [bound[0] for bound in server.cfg.address if isinstance(bound, tuple)]
-    if _config.authentication == LOOPBACK_ONLY and not all(map(is_loopback, hosts)):
+    is_local = _config.authentication is Authentication.LOOPBACK_ONLY
+    if is_local and not all(map(is_loopback, hosts)):
         _cannot_start(f"listens on {', '.join(hosts)}, and no authentication is configured")
 
 

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from databuffer.errors import CrossSite
+from databuffer.loopback import is_loopback
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 _READS = frozenset({"GET", "HEAD"})
-_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @web.middleware
@@ -31,6 +31,7 @@ async def refuse_other_sites(request: web.Request, handler: Handler) -> web.Stre
 
 def _is_here(origin: str) -> bool:
     try:
-        return urlsplit(origin).hostname in _HERE
+        host = urlsplit(origin).hostname
     except ValueError:
         return False
+    return host is not None and is_loopback(host)

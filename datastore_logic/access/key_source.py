@@ -13,12 +13,12 @@ import ssl
 import threading
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from datastore_logic.errors import BadConfiguration
+from datastore_logic.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def key_source(where: str) -> KeySource:
     parts = urlsplit(where)
     if parts.scheme not in {"https", "http"} or not parts.hostname or "@" in parts.netloc:
         raise BadConfiguration(f"JWT_JWKS={where} is neither a https:// URL nor a file")
-    if parts.scheme == "http" and not _is_here(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise BadConfiguration(f"JWT_JWKS={where} is fetched in the open: use https://")
     return KeyUrl(where)
 
@@ -155,11 +155,3 @@ def _at_most(content: bytes) -> bytes:
     if len(content) > MOST_BYTES:
         raise Unreadable(f"it is larger than {MOST_BYTES} bytes")
     return content
-
-
-def _is_here(host: str) -> bool:
-    """Say whether a host is this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

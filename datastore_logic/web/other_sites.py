@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from datastore_logic.config import is_loopback
 from datastore_logic.errors import CrossSite
+from datastore_logic.loopback import is_loopback
 
 if TYPE_CHECKING:
     from flask import Request

@@ -297,6 +297,7 @@ async def test_where_nobody_is_asked_who_acts_is_believed(tmp_path):
         ("http://[", True),
         ("http://localhost:3000", False),
         ("http://127.0.0.1:8080", False),
+        ("http://127.0.0.2:8080", False),
         ("http://[::1]:8080", False),
         (None, False),
     ],
