@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 LOOK_UP: Final = 0.5
 """Seconds after which a thread that waits looks whether it still should."""
 
-TOO_EARLY: Final = 1.0
-"""Seconds of waiting before a peer can be called slow."""
-
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -91,9 +88,7 @@ class Line:
     def speed(self, now: float) -> float:
         """Return how fast the peer is while a thread waits for it; else as fast as can be."""
         waits = self._waits
-        if waits is None or waits[0].waited + now - waits[1] < TOO_EARLY:
-            return math.inf
-        return waits[0].speed(now - waits[1])
+        return math.inf if waits is None else waits[0].speed(now - waits[1])
 
     def begin(
         self, sending: Pace | None, taking: Pace, missing: float, has_come: Callable[[], None]

@@ -15,7 +15,12 @@ True
 from __future__ import annotations
 
 import errno
+import math
 from dataclasses import dataclass
+from typing import Final
+
+WINDOW: Final = 1.0
+"""Seconds of waiting over which a speed is told: who has not been waited for so long has none."""
 
 
 class TooSlow(TimeoutError):
@@ -28,18 +33,21 @@ class TooSlow(TimeoutError):
 class Pace:
     """What one peer has left. With a rate of 0 any byte gives everything back."""
 
-    __slots__ = ("_left", "_patience", "_rate", "count", "waited")
+    __slots__ = ("_count", "_left", "_patience", "_rate", "_speed", "_waited")
 
     def __init__(self, rate: int, patience: float) -> None:
         self._rate, self._patience, self._left = rate, patience, patience
-        self.waited, self.count = 0.0, 0
+        self._waited, self._count, self._speed = 0.0, 0, math.inf
 
     def after(self, seconds: float, count: int) -> None:
         """Note that we waited so long and so many bytes came."""
-        self.waited += seconds
-        self.count += count
         earned = count / self._rate if self._rate else count * self._patience
         self._left = min(self._patience, self._left - seconds + earned)
+        self._waited += seconds
+        self._count += count
+        if self._waited >= WINDOW:
+            self._speed = self._count / self._waited
+            self._waited, self._count = 0.0, 0
 
     @property
     def is_spent(self) -> bool:
@@ -51,8 +59,8 @@ class Pace:
         return self._left < seconds
 
     def speed(self, seconds: float) -> float:
-        """Return the bytes a second over all that we waited, and so many seconds more."""
-        return self.count / (self.waited + seconds)
+        """Return the bytes a second of late, if for so many seconds none has come."""
+        return 0.0 if seconds >= WINDOW else self._speed
 
 
 @dataclass(frozen=True, slots=True)

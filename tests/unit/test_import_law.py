@@ -56,7 +56,7 @@ def test_the_domain_is_pure():
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_layers_of_the_logic_tier_run_one_way(layer):
-    """A lower layer never imports a higher one: serving < domain < access < view < services < web."""
+    """A lower layer never imports a higher one: serving < domain < access < … < services < web."""
     above = LAYERS[LAYERS.index(layer) + 1 :]
     for path in files(PACKAGES["datastore_logic"] / layer):
         for name in imports(path):

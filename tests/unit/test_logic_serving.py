@@ -102,9 +102,14 @@ def test_without_a_rate_any_byte_will_do():
     assert ended_after(Pace(0, 5.0), lambda second: second < 9) < 16
 
 
-def test_speed_is_over_all_that_was_waited():
-    """So the slowest is known while nothing comes."""
+def test_speed_is_of_late():
+    """Who has been waited for a moment only is not slow; what came at first does not help later."""
     pace = Pace(1000, 30)
-    pace.after(2.0, 4000)
-    assert pace.speed(0.0) == 2000
-    assert pace.speed(2.0) == 1000
+    pace.after(0.5, 10**6)
+    assert pace.speed(0.4) == math.inf
+    pace.after(0.5, 0)
+    assert pace.speed(0.0) == 10**6
+    assert pace.speed(1.0) == 0
+    for _ in range(2):
+        pace.after(0.5, 8)
+    assert pace.speed(0.9) == 16
