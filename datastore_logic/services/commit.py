@@ -33,8 +33,8 @@ PAUSE: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """An entry to append, what it touches, and the LSNs its decision rests on."""
+class Draft:
+    """An entry that is to be appended, what it touches, and the LSNs its decision rests on."""
 
     event: Decided
     keys: tuple[str, ...]
@@ -63,12 +63,12 @@ def commit(
     asking: Asking,
     about: Iterable[TagName | ListName],
     asked: str,
-    decide: Callable[[Snapshot], Proposal | Committed],
+    decide: Callable[[Snapshot], Draft | Committed],
 ) -> Committed:
-    """Append what `decide` proposes, and return once this pod's view shows it.
+    """Append what `decide` drafts, and return once this pod's view shows it.
 
     The caller's right is looked at first, on each tag that the request is `about` (a list stands
-    for the tag that has it), and again on each tag that the proposal would touch.
+    for the tag that has it), and again on each tag that the draft would touch.
 
     `decide` answers `Committed` itself where there is nothing to do. A repeat under the caller's
     idempotency key changes nothing and answers with the first one's LSN. `asked` is the request in
@@ -87,26 +87,26 @@ def commit(
     mark = hashlib.sha256(asked.encode()).hexdigest()
     key, right, named_things = asking.key, asking.right, tuple(about)
 
-    def look(snapshot: Snapshot) -> Proposal | Committed:
+    def look(snapshot: Snapshot) -> Draft | Committed:
         refuse_about(snapshot, right, named_things)
         snapshot.position.refuse_if_halted()
         done = known_request(snapshot, key, mark) if key else None
         if done is not None:
             return Committed(done, new=True)  # a repeat answers as the first did
-        proposal = decide(snapshot)
-        if isinstance(proposal, Proposal):
-            refuse_beyond(snapshot, right, proposal.event)
-            expect = {**proposal.expect, **rests_on_token(snapshot, right)}
-            return replace(proposal, expect=expect)
-        return proposal
+        draft = decide(snapshot)
+        if isinstance(draft, Draft):
+            refuse_beyond(snapshot, right, draft.event)
+            expect = {**draft.expect, **rests_on_token(snapshot, right)}
+            return replace(draft, expect=expect)
+        return draft
 
     named = f"{OWN_KEY}{secrets.token_hex(12)}"
     for lost in range(1, ATTEMPTS + 1):
-        proposal = tier.decided(look)
-        if isinstance(proposal, Committed):
-            return proposal
+        draft = tier.decided(look)
+        if isinstance(draft, Committed):
+            return draft
         try:
-            lsn = tier.buffer.append(_entry(proposal, asking.actor, key or named, key and mark))
+            lsn = tier.buffer.append(_entry(draft, asking.actor, key or named, key and mark))
         except PreconditionFailed as moved:
             tier.catch_up(moved.lsn)
             sleep(random() * PAUSE * lost)  # noqa: S311 - so that who lost together does not meet again
@@ -119,14 +119,14 @@ def commit(
     raise Conflict("Others kept changing the same things; try again.")
 
 
-def _entry(proposal: Proposal, actor: str, key: str, mark: str | None) -> dict[str, object]:
+def _entry(draft: Draft, actor: str, key: str, mark: str | None) -> dict[str, object]:
     """Return the entry. Its key lets the client send it again when no answer came."""
-    data = proposal.event.data()
+    data = draft.event.data()
     return {
-        "type": proposal.event.type,
+        "type": draft.event.type,
         "actor": actor,
         "data": data if mark is None else {**data, "asked": mark},
-        "keys": proposal.keys,
-        "expect": proposal.expect,
+        "keys": draft.keys,
+        "expect": draft.expect,
         "idempotency_key": key,
     }

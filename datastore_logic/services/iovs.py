@@ -10,7 +10,7 @@ import orjson
 from datastore_logic.domain import decisions
 from datastore_logic.domain.events import IovCreated, TimelinesChanged
 from datastore_logic.errors import NotFound, PayloadsMissing
-from datastore_logic.services.commit import Asking, Committed, Proposal, commit
+from datastore_logic.services.commit import Asking, Committed, Draft, commit
 from datastore_logic.services.goals import Goal, TagAndType
 from datastore_logic.services.keys import iov_key, list_key, tag_key
 from datastore_logic.services.known import known_list, list_in
@@ -40,8 +40,8 @@ class Wanted:
 def create_iov(tier: Tier, row: Row, *, asking: Asking) -> Committed:
     """Make a payload IOV in no list; `view.iovs.iov_made_by` the LSN finds it."""
 
-    def decide(_snapshot: Snapshot) -> Proposal | Committed:
-        return Proposal(IovCreated(row), (), {})
+    def decide(_snapshot: Snapshot) -> Draft | Committed:
+        return Draft(IovCreated(row), (), {})
 
     return commit(tier, asking, (), f"create IOV {row}", decide)
 
@@ -54,7 +54,7 @@ def attach_iov(tier: Tier, name: ListName, iov_id: int, *, asking: Asking) -> Co
         TagIsFrozen, TagIsLocked, LockedOverlap, TagIsStreamed: a tag's state does not allow it.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         held, iov = find_list(snapshot, name), find_iov(snapshot, iov_id)
         if iov.list_id == held.id:
             return Committed(snapshot.lsn, new=False)
@@ -69,7 +69,7 @@ def attach_iov(tier: Tier, name: ListName, iov_id: int, *, asking: Asking) -> Co
             return Committed(snapshot.lsn, new=False)
         keys = (iov_key(iov_id), *(list_key(each.id) for each in lists))
         tags = (tag_key(each.tag) for each in lists if each.tag)
-        return Proposal(TimelinesChanged((*left, came)), keys, snapshot.touched(*keys, *tags))
+        return Draft(TimelinesChanged((*left, came)), keys, snapshot.touched(*keys, *tags))
 
     return commit(tier, asking, (name,), f"attach IOV {iov_id} {name}", decide)
 
@@ -84,7 +84,7 @@ def delete_iov(
         TagIsFrozen, TagIsLocked, TagIsStreamed: the tag's state does not allow it.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         held = list_in(snapshot, tag, payload_type)
         found = iov_at(snapshot, held.timeline_id, interval.start)
         if found is None or found[1].interval != interval:
@@ -92,7 +92,7 @@ def delete_iov(
         change = decisions.delete_iov(known_list(snapshot, held), interval.start)
         keys = (list_key(held.id),)
         event = TimelinesChanged((change,))
-        return Proposal(event, keys, snapshot.touched(*keys, tag_key(tag)))
+        return Draft(event, keys, snapshot.touched(*keys, tag_key(tag)))
 
     return commit(tier, asking, (tag,), f"delete IOV {tag} {payload_type} {interval}", decide)
 
@@ -109,7 +109,7 @@ def insert_iovs(tier: Tier, wanted: Sequence[Wanted], *, asking: Asking) -> Comm
     tier.decided(lambda snapshot: refuse_about(snapshot, asking.right, about))  # before all else
     _refuse_missing(tier, wanted)
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         goals = [Goal.of(snapshot, each.target) for each in wanted]
         changes = [
             goal.inserted(snapshot, each.columns) for goal, each in zip(goals, wanted, strict=True)
@@ -120,7 +120,7 @@ def insert_iovs(tier: Tier, wanted: Sequence[Wanted], *, asking: Asking) -> Comm
         moved = [goal for goal, change in zip(goals, changes, strict=True) if change is not None]
         keys = tuple(dict.fromkeys(key for goal in moved for key in goal.touches()))
         rests_on = dict.fromkeys(key for goal in goals for key in goal.rests_on())
-        return Proposal(TimelinesChanged(done), keys, snapshot.touched(*rests_on))
+        return Draft(TimelinesChanged(done), keys, snapshot.touched(*rests_on))
 
     return commit(tier, asking, about, _in_words(wanted) if asking.key else "", decide)
 

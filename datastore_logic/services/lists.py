@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from datastore_logic.domain import decisions
 from datastore_logic.domain.events import ListCreated, TypeCreated
-from datastore_logic.services.commit import Asking, Committed, Proposal, commit
+from datastore_logic.services.commit import Asking, Committed, Draft, commit
 from datastore_logic.services.keys import list_key, tag_key, type_key
 from datastore_logic.services.known import known_list, known_tag, list_in
 from datastore_logic.view.lists import count_lists, find_list, find_type, list_of, type_named
@@ -22,10 +22,10 @@ def create_type(tier: Tier, name: PayloadTypeName, *, asking: Asking) -> Committ
     """Make a payload type; one that exists is left as it is."""
     mine = type_key(name)
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         if type_named(snapshot, name) is not None:
             return Committed(snapshot.lsn, new=False)
-        return Proposal(TypeCreated(name), (mine,), snapshot.touched(mine))
+        return Draft(TypeCreated(name), (mine,), snapshot.touched(mine))
 
     return commit(tier, asking, (), f"create type {name}", decide)
 
@@ -39,9 +39,9 @@ def delete_type(tier: Tier, name: PayloadTypeName, *, asking: Asking) -> Committ
     """
     mine = type_key(name)
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         event = decisions.delete_type(name, count_lists(snapshot, find_type(snapshot, name).id))
-        return Proposal(event, (mine,), snapshot.touched(mine))
+        return Draft(event, (mine,), snapshot.touched(mine))
 
     return commit(tier, asking, (), f"delete type {name}", decide)
 
@@ -54,9 +54,9 @@ def create_list(tier: Tier, payload_type: PayloadTypeName, *, asking: Asking) ->
     """
     mine = type_key(payload_type)
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         find_type(snapshot, payload_type)
-        return Proposal(ListCreated(payload_type), (mine,), snapshot.touched(mine))
+        return Draft(ListCreated(payload_type), (mine,), snapshot.touched(mine))
 
     return commit(tier, asking, (), f"create list {payload_type}", decide)
 
@@ -69,7 +69,7 @@ def attach_list(tier: Tier, name: ListName, tag: TagName, *, asking: Asking) -> 
         TagIsFrozen, TagIsLocked, TagIsStreamed: a tag's state does not allow it.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         held, goal = find_list(snapshot, name), find_tag(snapshot, tag)
         present = list_of(snapshot, goal.id, held.payload_type)
         event = decisions.attach(
@@ -83,7 +83,7 @@ def attach_list(tier: Tier, name: ListName, tag: TagName, *, asking: Asking) -> 
         keys = [list_key(held.id), tag_key(tag)]
         keys += [tag_key(held.tag)] if held.tag else []
         keys += [list_key(present.id)] if present else []
-        return Proposal(event, tuple(keys), snapshot.touched(*keys))
+        return Draft(event, tuple(keys), snapshot.touched(*keys))
 
     return commit(tier, asking, (tag, name), f"attach {name} {tag}", decide)
 
@@ -98,13 +98,13 @@ def detach_list(
         TagIsFrozen, TagIsLocked, TagIsStreamed: the tag's state does not allow it.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         held = list_in(snapshot, tag, payload_type)
         event = decisions.detach(known_list(snapshot, held), held.id)
         keys = (list_key(held.id), tag_key(tag))
         if event is None:
             return Committed(snapshot.lsn, new=False)
-        return Proposal(event, keys, snapshot.touched(*keys))
+        return Draft(event, keys, snapshot.touched(*keys))
 
     return commit(tier, asking, (tag,), f"detach {payload_type} {tag}", decide)
 
@@ -118,10 +118,10 @@ def delete_list(tier: Tier, name: ListName, *, asking: Asking) -> Committed:
         TagIsFrozen, TagIsLocked, TagIsStreamed: its tag does not allow it.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         held = find_list(snapshot, name)
         event = decisions.delete_list(known_list(snapshot, held), held.id)
         keys = (list_key(held.id), *([tag_key(held.tag)] if held.tag else []))
-        return Proposal(event, keys, snapshot.touched(*keys, type_key(held.payload_type)))
+        return Draft(event, keys, snapshot.touched(*keys, type_key(held.payload_type)))
 
     return commit(tier, asking, (name,), f"delete list {name}", decide)

@@ -17,7 +17,7 @@ from datastore_logic.domain.events import ListChange, TimelinesChanged
 from datastore_logic.domain.tags import Digest, TagState
 from datastore_logic.domain.timeline import Payload, Row
 from datastore_logic.errors import BufferIsFrozen, NotFound
-from datastore_logic.services.commit import Asking, Committed, Proposal, commit
+from datastore_logic.services.commit import Asking, Committed, Draft, commit
 from datastore_logic.services.goals import Goal, TagAndType
 from datastore_logic.services.keys import BUFFER_STATE, list_key, tag_key, type_key
 from datastore_logic.view.buffer import FROZEN, buffer
@@ -107,7 +107,7 @@ def stream_payload(
     digest = Digest.parse(blob.digest)
     row = Row(interval, Payload(name or digest, None, digest, blob.size))
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         return _decide_insert(tier, snapshot, target, row)
 
     done = commit(tier, asking, (target.tag,), f"stream {target} {row}", decide)
@@ -170,8 +170,8 @@ def _stat(tier: Tier) -> Stat:
 
 def _decide_insert(
     tier: Tier, snapshot: Snapshot, target: TagAndType, row: Row
-) -> Proposal | Committed:
-    """Propose what an insert changes; in the streamed tag the newest is simply added."""
+) -> Draft | Committed:
+    """Draft what an insert changes; in the streamed tag the newest is simply added."""
     tag = _refuse_if_closed(tier, snapshot, target.tag)
     if target.tag == tier.config.stream_tag:
         return _decide_added(snapshot, tag, target, row)
@@ -180,10 +180,10 @@ def _decide_insert(
     if change is None:
         return Committed(tag.lsn if tag else snapshot.lsn, new=False)
     rests_on = snapshot.touched(*goal.rests_on())
-    return Proposal(TimelinesChanged((change,)), goal.touches(), rests_on)
+    return Draft(TimelinesChanged((change,)), goal.touches(), rests_on)
 
 
-def _decide_added(snapshot: Snapshot, tag: TagRow | None, target: TagAndType, row: Row) -> Proposal:
+def _decide_added(snapshot: Snapshot, tag: TagRow | None, target: TagAndType, row: Row) -> Draft:
     held = list_of(snapshot, tag.id, target.payload_type) if tag else None
     change = ListChange(
         target.payload_type, target.tag, held.id if held else None, Columns.of([row])
@@ -191,7 +191,7 @@ def _decide_added(snapshot: Snapshot, tag: TagRow | None, target: TagAndType, ro
     made = (tag_key(target.tag), type_key(target.payload_type))
     keys = (list_key(held.id),) if held else made
     rests_on = snapshot.touched(tag_key(target.tag), BUFFER_STATE)
-    return Proposal(TimelinesChanged((change,)), keys, rests_on)
+    return Draft(TimelinesChanged((change,)), keys, rests_on)
 
 
 def _refuse_if_closed(tier: Tier, snapshot: Snapshot, name: TagName) -> TagRow | None:

@@ -12,7 +12,7 @@ from datastore_logic.domain.errors import TagIsStreamed
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
 from datastore_logic.services import approving
-from datastore_logic.services.commit import Asking, Committed, Proposal, commit
+from datastore_logic.services.commit import Asking, Committed, Draft, commit
 from datastore_logic.services.keys import BUFFER_STATE, list_keys, tag_key
 from datastore_logic.services.known import known_tag
 from datastore_logic.view.buffer import buffer
@@ -55,7 +55,7 @@ def create_tag(
     streamed = name == tier.config.stream_tag
     rests_on = (mine, BUFFER_STATE) if streamed else (mine,)
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         known = tag_named(snapshot, name)
         event = decisions.create(_known(known), name, description, author, state)
         if event is None:
@@ -64,7 +64,7 @@ def create_tag(
             approvals.refuse_made_frozen(name, state)
         if streamed:
             _refuse_unlike_buffer(snapshot, name, state)
-        return Proposal(event, (mine,), snapshot.touched(*rests_on))
+        return Draft(event, (mine,), snapshot.touched(*rests_on))
 
     return commit(tier, asking, (name,), f"create {name}", decide)
 
@@ -86,7 +86,7 @@ def clone_tag(
         BufferIsFrozen: the new one is the streaming buffer's, and that is frozen.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         content = find_content(snapshot, source)
         known = tag_named(snapshot, name)
         words = content.tag.description if description is None else description
@@ -97,7 +97,7 @@ def clone_tag(
         # The streamed tag is made by a segment and renamed by a cleaning, under keys of the buffer.
         of_buffer = (BUFFER_STATE,) if tier.config.stream_tag in {name, source.name} else ()
         rests_on = snapshot.touched(tag_key(name), tag_key(source.name), *of_buffer)
-        return Proposal(event, (tag_key(name),), rests_on)
+        return Draft(event, (tag_key(name),), rests_on)
 
     return commit(tier, asking, (name,), f"clone {source} {name}", decide)
 
@@ -165,7 +165,7 @@ def freeze_tag(
     if name == tier.config.stream_tag:
         return _freeze_stream(tier, name, wish, check, asking)
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         row = find_tag(snapshot, name)
         if row.fingerprint is not None:
             wish.refuse_other(name, row.fingerprint)
@@ -181,7 +181,7 @@ def freeze_tag(
         if event is None:
             return Committed(row.lsn, new=False)
         content = list_keys(held.id for held in lists_of(snapshot, row.id))
-        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name), *content))
+        return Draft(event, (tag_key(name),), snapshot.touched(tag_key(name), *content))
 
     return commit(tier, asking, (name,), wish.in_words(tier, name, asking), decide)
 
@@ -194,12 +194,12 @@ def withdraw_freeze(tier: Tier, name: TagName, *, reason: str | None, asking: As
         TagIsFrozen: it came too late.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         row = find_tag(snapshot, name)
         event = approvals.withdraw(known_tag(row), approving.known_proposal(snapshot, row), reason)
         if event is None:
             return Committed(row.lsn, new=False)
-        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
+        return Draft(event, (tag_key(name),), snapshot.touched(tag_key(name)))
 
     return commit(tier, asking, (name,), f"withdraw the freeze of {name}", decide)
 
@@ -212,10 +212,10 @@ def delete_tag(tier: Tier, name: TagName, *, asking: Asking) -> Committed:
         TagIsFrozen, TagIsLocked, TagIsStreamed: it may not be.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         row = find_tag(snapshot, name)
         keys = (tag_key(name), *list_keys(held.id for held in lists_of(snapshot, row.id)))
-        return Proposal(decisions.delete(known_tag(row)), keys, snapshot.touched(*keys))
+        return Draft(decisions.delete(known_tag(row)), keys, snapshot.touched(*keys))
 
     return commit(tier, asking, (name,), f"delete tag {name}", decide)
 
@@ -242,12 +242,12 @@ def _change(
     asked: str,
     asking: Asking,
 ) -> Committed:
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         row = find_tag(snapshot, name)
         event = change(known_tag(row))
         if event is None:
             return Committed(row.lsn, new=False)
-        return Proposal(event, (tag_key(name),), snapshot.touched(tag_key(name)))
+        return Draft(event, (tag_key(name),), snapshot.touched(tag_key(name)))
 
     return commit(tier, asking, (name,), asked, decide)
 

@@ -16,7 +16,7 @@ from datastore_logic.access.giving import (
 from datastore_logic.domain.errors import AlreadyExists
 from datastore_logic.domain.events import Given, TokenMade, TokenRevoked
 from datastore_logic.errors import AuthenticationOff, NotFound, TokenAlreadyMade
-from datastore_logic.services.commit import Committed, Proposal, commit
+from datastore_logic.services.commit import Committed, Draft, commit
 from datastore_logic.services.keys import token_key, token_name_key
 from datastore_logic.view.tokens import find_token, token_made_by, tokens_named
 
@@ -85,10 +85,10 @@ def make_token(tier: Tier, wanted: Wanted, *, now: float, asking: Asking) -> Mad
     )
     keys = (token_key(minted.id), token_name_key(wanted.name))
 
-    def decide(snapshot: Snapshot) -> Proposal:
+    def decide(snapshot: Snapshot) -> Draft:
         if any(row.in_force(now) for row in tokens_named(snapshot, wanted.name)):
             raise AlreadyExists("token", wanted.name)
-        return Proposal(event, keys, snapshot.touched(*keys))
+        return Draft(event, keys, snapshot.touched(*keys))
 
     done = commit(tier, asking, (), f"make token {wanted}", decide)
     with tier.reading(done.lsn) as snapshot:
@@ -105,12 +105,12 @@ def revoke_token(tier: Tier, token_id: str, *, asking: Asking) -> tuple[TokenRow
         NotFound: no such token, or none that is the caller's to revoke.
     """
 
-    def decide(snapshot: Snapshot) -> Proposal | Committed:
+    def decide(snapshot: Snapshot) -> Draft | Committed:
         row = _own(snapshot, token_id, asking.right.principal)
         if row.revoked is not None:
             return Committed(snapshot.lsn, new=False)
         key = token_key(token_id)
-        return Proposal(TokenRevoked(token_id), (key,), snapshot.touched(key))
+        return Draft(TokenRevoked(token_id), (key,), snapshot.touched(key))
 
     done = commit(tier, asking, (), f"revoke token {token_id}", decide)
     with tier.reading(done.lsn) as snapshot:
