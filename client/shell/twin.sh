@@ -10,18 +10,19 @@ base=${base%/}
 
 # Who asks: CONDSTORE_TOKEN, or the first line of CONDSTORE_TOKEN_FILE. It is handed to curl as a
 # configuration through a pipe: on its command line all users of the machine could read it.
-token=${CONDSTORE_TOKEN:-}
-if [ -z "$token" ] && [ -n "${CONDSTORE_TOKEN_FILE:-}" ]; then
-    IFS= read -r token <"$CONDSTORE_TOKEN_FILE" || [ -n "$token" ] || {
-        printf '%s: CONDSTORE_TOKEN_FILE=%s holds no token\n' "${0##*/}" "$CONDSTORE_TOKEN_FILE" >&2
-        exit 2
-    }
+bearer=${CONDSTORE_TOKEN:-}
+no_token() {
+    printf '%s: %s\n' "${0##*/}" "$1" >&2
+    exit 2
+}
+if [ -n "${CONDSTORE_TOKEN_FILE:-}" ]; then
+    [ -z "$bearer" ] || no_token 'CONDSTORE_TOKEN and CONDSTORE_TOKEN_FILE are both set; one is enough'
+    IFS= read -r bearer <"$CONDSTORE_TOKEN_FILE" || [ -n "$bearer" ] ||
+        no_token "CONDSTORE_TOKEN_FILE=$CONDSTORE_TOKEN_FILE holds no token"
+    bearer=${bearer%$'\r'}
 fi
-case $token in
-    *[![:graph:]]* | *[\"\\]*)
-        printf '%s: CONDSTORE_TOKEN has characters that no token has\n' "${0##*/}" >&2
-        exit 2
-        ;;
+case $bearer in
+    *[![:graph:]]* | *[\"\\]*) no_token 'CONDSTORE_TOKEN has characters that no token has' ;;
 esac
 
 # Say once that a token may be read on its way to another machine.
@@ -29,7 +30,7 @@ beware() {
     case $1 in
         https:* | http://localhost | http://localhost[:/]* | http://127.* | 'http://[::1]'*) ;;
         *)
-            [ -z "$token" ] || printf '%s: the token goes over plain http to %s: %s\n' \
+            [ -z "$bearer" ] || printf '%s: the token goes over plain http to %s: %s\n' \
                 "${0##*/}" "$1" 'give an https:// URL (CONDSTORE_CA for a CA of your own)' >&2
             ;;
     esac
@@ -46,18 +47,9 @@ quoted() {
 # (22: the service said no, 7: nobody is there), its body is shown. What is tried again carries the
 # same Idempotency-Key, so that it is done once.
 transfer() {
-    cat <<END
-silent
-show-error
-no-progress-meter
-fail-with-body
-connect-timeout = 5
-max-time = 120
-retry = 3
-retry-connrefused
-header = "Content-Type: application/json"
-END
-    [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"
+    printf '%s\n' silent show-error no-progress-meter fail-with-body 'connect-timeout = 5' \
+        'max-time = 120' 'retry = 3' retry-connrefused 'header = "Content-Type: application/json"'
+    [ -z "$bearer" ] || printf 'header = "Authorization: Bearer %s"\n' "$bearer"
     [ -z "${CONDSTORE_CA:-}" ] || printf 'cacert = %s\n' "$(quoted "$CONDSTORE_CA")"
 }
 

@@ -194,13 +194,15 @@ def guarded(context=None):
 def test_the_token_is_shown_to_the_service_and_on_no_command_line(segments, tmp_path):
     """From the environment or from a file, by each transfer of each script."""
     file = tmp_path / "token"
-    file.write_text(SECRET)
+    file.write_text(f"{SECRET}\r\n")
     with guarded() as (seen, url):
         for told in ({"CONDSTORE_TOKEN": SECRET}, {"CONDSTORE_TOKEN_FILE": str(file)}):
             run("stats.sh", DS_BURL=url, **told)
+            run("clean.sh", expect=1, DS_BURL=url, **told)
+            run("train.sh", expect=1, DS_BURL=url, TOKEN="the twin's own", **told)
             said = run("streamdata.sh", *segments[:4], DS_BURL=url, **told)
             assert SECRET not in said
-    assert seen.shown == [f"Bearer {SECRET}"] * 10
+    assert seen.shown == [f"Bearer {SECRET}"] * 14
     assert any("curl" in line for line in seen.lines)
     assert not [line for line in seen.lines if SECRET in line]
 
