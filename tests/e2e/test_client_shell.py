@@ -199,7 +199,7 @@ def test_the_token_is_shown_to_the_service_and_on_no_command_line(segments, tmp_
         for told in ({"CONDSTORE_TOKEN": SECRET}, {"CONDSTORE_TOKEN_FILE": str(file)}):
             run("stats.sh", DS_BURL=url, **told)
             run("clean.sh", expect=1, DS_BURL=url, **told)
-            run("train.sh", expect=1, DS_BURL=url, TOKEN="the twin's own", **told)
+            run("train.sh", expect=1, **{"DS_BURL": url, "TOKEN": "the twin's own"} | told)
             said = run("streamdata.sh", *segments[:4], DS_BURL=url, **told)
             assert SECRET not in said
     assert seen.shown == [f"Bearer {SECRET}"] * 14
