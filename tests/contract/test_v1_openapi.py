@@ -160,6 +160,16 @@ def test_the_document_names_what_each_operation_needs(route):
         assert {"401", "403", "429"} <= told["responses"].keys()
 
 
+def test_the_headers_alone_need_what_the_bytes_need():
+    """HEAD is no way around GET, in the document neither."""
+    heads = [path for method, path in OPERATIONS if method == "HEAD"]
+    assert heads
+    for path in heads:
+        head, get = OPERATIONS["HEAD", path], OPERATIONS["GET", path]
+        assert (head["security"], head["x-role"]) == (get["security"], get["x-role"])
+        assert head["responses"].keys() == get["responses"].keys()
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_the_document_names_every_parameter_of_the_url(route):
     """What the service takes in a query is what the document has."""
