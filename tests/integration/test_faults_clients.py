@@ -491,7 +491,7 @@ def test_a_huge_blob_is_stored_and_served_in_less_than_100_mib(tmp_path):
 
 def test_many_clients_at_once_need_little_memory(tmp_path):
     """As many large uploads as may be in flight, and as many again waiting, stay within bounds."""
-    body = bytes(4 * MIB)
+    body = bytes(8 * MIB)
 
     async def upload_many(url):
         async with client_session() as session:
@@ -504,8 +504,8 @@ def test_many_clients_at_once_need_little_memory(tmp_path):
     with databuffer(tmp_path, WRITE_WAIT="60") as running:
         assert asyncio.run(upload_many(running.url)) == {201: 64}
         peak = peak_memory(running.process.pid)
-        print(f"64 uploads of 4 MiB at once: peak {peak:.0f} MiB")
-        assert peak < 250
+        print(f"64 uploads of 8 MiB at once: peak {peak:.0f} MiB")
+        assert peak < 400
 
 
 # Stopping, and starting twice ------------------------------------------------------------------
