@@ -233,6 +233,13 @@ class BufferIsFrozen(LogicError):
         super().__init__("Datastore frozen.")  # the words that the digital twin's clients know
 
 
+class Busy(LogicError):
+    """Enough others have this done just now, each in a thread of this replica."""
+
+    code = "busy"
+    retry_after = 5
+
+
 class ViewError(LogicError):
     """This replica's view cannot answer."""
 
@@ -331,6 +338,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         Conflict: 409,
         PreconditionFailed: 409,
         BufferIsFrozen: 503,
+        Busy: 503,
         ViewError: 503,
         DatabufferError: 503,
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from datastore_logic.access.caller import sees
 from datastore_logic.errors import NotFound, ViewBehind
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 Decision = TypeVar("Decision")
 
+BYTES_READ: Final = 2
+"""Reports of one process that read payloads at once: each holds a thread for up to a minute."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:
@@ -34,6 +38,7 @@ class Tier:
     acknowledged: Acknowledged
     token_use: TokenUse
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    bytes_read: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(BYTES_READ))
 
     @contextmanager
     def reading(

@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from logic_fakes import FakeBuffer, small_app
 from logic_pair import pair
+
+from datastore_logic.app import TIER
 
 TAGS = "/api/v1/global-tags"
 
@@ -51,6 +54,22 @@ def test_a_strict_freeze_is_refused_for_a_gap(both):
     frozen = both.post(f"{TAGS}/gappy/freeze?strict=0")
     assert (frozen.status, frozen.json()["state"]) == (200, "frozen")
     assert frozen.json()["report"]["ok"] is False
+
+
+def test_few_at_once_have_bytes_read(tmp_path):
+    """A crowd of them would hold every thread; what a freeze looks over is not counted."""
+    with small_app(tmp_path, FakeBuffer()) as app:
+        client, places = app.test_client(), app.extensions[TIER].bytes_read
+        assert client.post(TAGS, json={"name": "wide"}).status_code == 201
+        with places, places:
+            refused = client.get(f"{TAGS}/wide/check?read_bytes=1")
+            assert (refused.status_code, refused.json["code"]) == (503, "busy")
+            assert int(refused.headers["Retry-After"]) >= 1
+            assert client.get(f"{TAGS}/wide/check").status_code == 200
+            assert client.post(f"{TAGS}/wide/freeze?read_bytes=1").status_code == 200
+        assert client.get(f"{TAGS}/none/check?read_bytes=1").status_code == 404
+        for _ in range(3):
+            assert client.get(f"{TAGS}/wide/check?read_bytes=1").status_code == 200
 
 
 def test_a_sound_tag_freezes_strictly(both):

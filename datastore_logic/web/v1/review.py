@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import request
 
-from datastore_logic.errors import BadRequest, NotFound
+from datastore_logic.errors import BadRequest, Busy, NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.diff import difference
 from datastore_logic.view.history import history, last_called
@@ -16,10 +17,13 @@ from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask import Response
 
     from datastore_logic.domain.tags import PayloadTypeName, TagRef
     from datastore_logic.domain.timeline import Payload
+    from datastore_logic.services.freezing import Look
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.contents import Content
     from datastore_logic.view.database import Snapshot
@@ -31,7 +35,8 @@ CHANGES: Final = 10_000
 def check_tag(tier: Tier, tag: str) -> Response:
     """Show what a freeze would report."""
     ref, look = asked.ref(tag), asked.look()
-    with asked.reading(tier, ref, *filter(None, (look.template,))) as snapshot:
+    refs = (ref, *filter(None, (look.template,)))
+    with _among_few(tier, look), asked.reading(tier, *refs) as snapshot:
         report = look.over(tier, ref, snapshot)
         return wire.as_it_is(report.wire(), snapshot)
 
@@ -72,6 +77,24 @@ ROUTES: Final = (
     Route("GET", "/global-tags/<tag>/diff", diff_tags, ("as_of", "limit", "to", "type")),
     Route("GET", "/global-tags/<tag>/history", tag_history, ("as_of", "before", "limit")),
 )
+
+
+@contextmanager
+def _among_few(tier: Tier, look: Look) -> Iterator[None]:
+    """Keep those who only look from having the bytes of payloads read by every thread there is.
+
+    Raises:
+        Busy: as many as may have them read now.
+    """
+    if not look.read_bytes:
+        yield
+        return
+    if not tier.bytes_read.acquire(blocking=False):
+        raise Busy("Others have the bytes of payloads read just now; come again.")
+    try:
+        yield
+    finally:
+        tier.bytes_read.release()
 
 
 def _refuse_unknown(only: PayloadTypeName | None, *contents: Content) -> None:
