@@ -23,12 +23,17 @@ def refuse_other_sites(request: Request, *, loopback_only: bool) -> None:
     Raises:
         CrossSite: a page of another site sent it.
     """
+    if is_elsewhere(request, loopback_only=loopback_only):
+        raise CrossSite
+
+
+def is_elsewhere(request: Request, *, loopback_only: bool = False) -> bool:
+    """Say whether a page of another site sent it; no page names no `Origin`."""
     origin = request.headers.get("Origin")
     if origin is None:
-        return
+        return False
     told, here = _place(origin), _place(f"//{request.host}")
-    if told is None or told != here or (loopback_only and not is_loopback(told[0])):
-        raise CrossSite
+    return told is None or told != here or (loopback_only and not is_loopback(told[0]))
 
 
 def _place(url: str) -> tuple[str, int | None] | None:

@@ -13,7 +13,7 @@ import secrets
 from datetime import UTC, datetime
 from time import time
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, render_template, request, url_for
 
@@ -27,6 +27,7 @@ from datastore_logic.errors import (
 )
 from datastore_logic.web import session, wire
 from datastore_logic.web.middleware import refusal
+from datastore_logic.web.other_sites import is_elsewhere
 from datastore_logic.web.page import page
 from datastore_logic.web.rates import Kind, by_place
 
@@ -124,12 +125,8 @@ def _refuse_other_sites() -> None:
     Raises:
         BadRequest: one did.
     """
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        ours = site in _OURS
-    else:
-        ours = origin is None or urlsplit(origin).netloc == request.host
-    if not ours:
+    site = request.headers.get("Sec-Fetch-Site")
+    if is_elsewhere(request) if site is None else site not in _OURS:
         raise BadRequest("Another site sent this form.")
 
 
