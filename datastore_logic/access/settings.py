@@ -104,12 +104,13 @@ class Access:
         )
         if found.reads_authenticated and not found.configured:
             raise BadConfiguration(
-                "READS=authenticated needs something to authenticate by: JWT_SECRET, JWT_JWKS or"
-                " ADMIN_TOKEN"
+                "READS=authenticated needs authentication: set JWT_SECRET, JWT_JWKS or ADMIN_TOKEN,"
+                " and not AUTH=off"
             )
         if found.freeze_approvals > 1 and not found.configured:
             raise BadConfiguration(
-                "FREEZE_APPROVALS=2 needs authentication: who is not told apart cannot be two"
+                "FREEZE_APPROVALS=2 needs authentication, which tells one person from another: set"
+                " JWT_SECRET, JWT_JWKS or ADMIN_TOKEN, and not AUTH=off"
             )
         return found
 
