@@ -37,7 +37,7 @@ SEGMENTS = [
 
 @pytest.mark.parametrize("body", SEGMENTS, ids=range(len(SEGMENTS)))
 def test_a_malformed_segment_is_400(both, body):
-    """Whatever is wrong with it, it is the caller's mistake (or too much), and nothing is stored."""
+    """Whatever is wrong with it, it is the caller's mistake, and nothing is stored."""
     before = lsn(both)
     refused = both.post("/stream", body.encode("latin-1"))
     assert refused.status == (413 if body is DEEP else 400), refused.data
