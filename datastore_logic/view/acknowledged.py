@@ -8,11 +8,12 @@ pod shows.
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import threading
 from typing import TYPE_CHECKING, Final
+
+from datastore_logic.slots import claim
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,17 +57,6 @@ class Acknowledged:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)  # held while we live
             # Real blocks: to write through a map into a hole of a full disk would kill the process.
             os.posix_fallocate(descriptor, 0, SLOTS * _WIDTH)
-            self._mine = _claim(descriptor)
+            self._mine = claim(descriptor, SLOTS)
             self._numbers = memoryview(mmap.mmap(descriptor, SLOTS * _WIDTH)).cast("Q")
         return self._numbers
-
-
-def _claim(descriptor: int) -> int:
-    """Take a slot that no living process has: the kernel frees it when this one ends."""
-    for slot in range(SLOTS - 1):
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, slot)
-        except OSError:
-            continue
-        return slot
-    return SLOTS - 1

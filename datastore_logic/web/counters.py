@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Final
 
 from limits.storage import Storage
 
+from datastore_logic.slots import claim
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
@@ -108,7 +110,7 @@ class Counters(Storage):
         if self._numbers is None:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)  # held while we live
             self._cells = _cells_by(_prepared(descriptor))
-            self._mine = _claim(descriptor) * _NUMBER.size
+            self._mine = claim(descriptor, PROCESSES) * _NUMBER.size
             self._numbers = mmap.mmap(descriptor, _SIZE)
         return self._numbers
 
@@ -145,14 +147,3 @@ def _prepared(descriptor: int) -> bytes:
         return os.pread(descriptor, _KEY, 0)
     finally:
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, PROCESSES)
-
-
-def _claim(descriptor: int) -> int:
-    """Take a number that no living process has: the kernel frees it when this one ends."""
-    for place in range(PROCESSES - 1):
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except OSError:
-            continue
-        return place
-    return PROCESSES - 1
