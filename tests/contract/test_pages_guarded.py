@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from closed import reader, store
+from closed import closed, reader, store
 from logic_fakes import FakeBuffer, small_app
 
 from datastore_logic.web.page import visible
@@ -142,6 +142,17 @@ def test_the_page_shows_what_its_reader_may_see(made):
     assert "Streaming buffer" not in html
     assert ">T<" not in html
     assert "/api/v1/global-tags" not in html
+
+
+def test_what_waits_to_be_frozen_leads_nowhere_who_signed_in_cannot_go(tmp_path):
+    """The cookie opens no API, so a link there would be a 401."""
+    with store(tmp_path, access=closed(freeze_approvals=2)) as found:
+        found.do("/api/v1/global-tags", {"name": "T"})
+        found.do("/api/v1/global-tags/T/freeze", {"reason": "summer talks"})
+        html = found.ask(reader(".*"), "/").get_data(as_text=True)
+        assert "summer talks" in html
+        assert "<bdi>root</bdi>" in html
+        assert "/api/v1/global-tags" not in html
 
 
 def test_the_page_is_open_where_reads_are(tmp_path):
