@@ -61,6 +61,17 @@ class Caller:
         """The name that has been proven, None where none has."""
         return None if self.principal is None else self.principal.proven
 
+    def refuse_unless_anywhere(self) -> None:
+        """Do nothing for who has the role that is needed on some tag, or where none is needed.
+
+        Raises:
+            Forbidden: they have it on no tag at all.
+        """
+        if self.role is None or self.principal is None:
+            return
+        if not self.principal.may(self.role):
+            raise Forbidden(self.role)
+
     @property
     def right(self) -> Right:
         """What is asked to be done, and by whom.

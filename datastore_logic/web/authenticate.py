@@ -16,7 +16,7 @@ from datastore_logic.access.identify import bearer
 from datastore_logic.access.roles import ANYBODY, Role
 from datastore_logic.access.routes import READ, ROUTES, Need
 from datastore_logic.access.sight import sight_of
-from datastore_logic.errors import Forbidden, Unauthenticated
+from datastore_logic.errors import Unauthenticated
 from datastore_logic.web import session
 from datastore_logic.web.other_sites import refuse_other_sites
 from datastore_logic.web.rates import Kind, by_place, by_subject
@@ -51,6 +51,7 @@ def install(app: Flask, access: Access, identify: Identify, rates: Rates | None)
         if rates is not None and need is not Need.OPEN:
             kind = Kind.WRITES if isinstance(need, Role) else Kind.READS
             rates.refuse_if_over(kind, by_subject(found.subject) if found.subject else _place())
+        found.refuse_unless_anywhere()
         return None
 
 
@@ -59,7 +60,6 @@ def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
 
     Raises:
         Unauthenticated: somebody must be verified, and nobody is.
-        Forbidden: whoever it is has the role on no tag at all.
         CrossSite: nobody is verified here, and a page of another site asks.
     """
     if need is Need.OPEN:
@@ -73,8 +73,6 @@ def admitted(access: Access, identify: Identify, need: Need | Role) -> Caller:
         return Caller()
     principal = identify(_credential(), time())
     role = Role.READER if need is READ else need if isinstance(need, Role) else None
-    if role is not None and not principal.may(role):
-        raise Forbidden(role)
     sight = sight_of(principal.grants) if access.reads_authenticated else None
     return Caller(principal, role, sight)
 

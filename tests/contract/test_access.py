@@ -333,6 +333,15 @@ def test_what_one_says_to_be_called_does_not_count(opened):
         assert {entry["actor"] for entry in told["entries"]} == {"alice"}
 
 
+def test_who_may_not_is_counted_too(tmp_path):
+    """A caller without the role hammers no more than one who has it."""
+    alice = token({"sub": "alice", "exp": int(time.time()) + 60}, SECRET)
+    with pair(tmp_path, JWT_SECRET=SECRET, RATE_WRITES="5/day") as both:
+        tags = "/api/v1/global-tags"
+        answers = [ask(both, "POST", tags, alice, {"name": "a"}).status for _ in range(7)]
+    assert answers == [403] * 5 + [429] * 2
+
+
 @pytest.fixture(scope="module")
 def laptop(tmp_path_factory):
     """Run both tiers with nothing set."""
