@@ -96,7 +96,7 @@ class Config:
             max_segment_bytes=_count(environ, "MAX_SEGMENT_BYTES", 16 << 20),
             max_entry_bytes=_count(environ, "MAX_ENTRY_BYTES", 64 << 20),
             max_state_bytes=_count(environ, "MAX_STATE_BYTES", 1 << 20),
-            body_timeout=_seconds(environ, "BODY_TIMEOUT", 30),
+            body_timeout=_patience(environ, "BODY_TIMEOUT", 30),
             ledger_segment_bytes=_count(environ, "LEDGER_SEGMENT_BYTES", 64 << 20),
             blob_journal_bytes=_count(environ, "BLOB_JOURNAL_BYTES", 64 << 20),
             shutdown_grace=_seconds(environ, "SHUTDOWN_GRACE", 20),
@@ -107,7 +107,7 @@ class Config:
             tls_cert=_file(environ, "TLS_CERT"),
             tls_key=_file(environ, "TLS_KEY"),
             max_connections=_count(environ, "MAX_CONNECTIONS", 4096),
-            header_timeout=_seconds(environ, "HEADER_TIMEOUT", 10),
+            header_timeout=_patience(environ, "HEADER_TIMEOUT", 10),
             min_body_rate=_count(environ, "MIN_BODY_RATE", 1024, least=0),
         )
 
@@ -189,6 +189,14 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
         seconds = -1.0
     if not 0 <= seconds < 1e6:
         raise BadConfiguration(f"{name} is a number of seconds, not {text!r}")
+    return seconds
+
+
+def _patience(environ: Mapping[str, str], name: str, default: float) -> float:
+    """Take seconds to wait for a caller: with none, nobody would ever be heard."""
+    seconds = _seconds(environ, name, default)
+    if not seconds:
+        raise BadConfiguration(f"{name} is a number of seconds above 0")
     return seconds
 
 

@@ -331,6 +331,8 @@ async def test_a_page_of_another_site_changes_nothing_on_a_laptop(tmp_path, orig
         ({"TLS_KEY": "/x"}, ("TLS_CERT", "TLS_KEY")),
         ({"MAX_CONNECTIONS": "0"}, ("MAX_CONNECTIONS",)),
         ({"HEADER_TIMEOUT": "soon"}, ("HEADER_TIMEOUT",)),
+        ({"HEADER_TIMEOUT": "0"}, ("HEADER_TIMEOUT",)),
+        ({"BODY_TIMEOUT": "0"}, ("BODY_TIMEOUT",)),
         ({"MIN_BODY_RATE": "-1"}, ("MIN_BODY_RATE",)),
     ],
 )
