@@ -9,6 +9,7 @@ given to somebody, and is revoked by itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.access.roles import ANYBODY, Role
@@ -86,13 +87,26 @@ def person_behind(principal: Principal) -> str:
     return principal.subject if made_by is None or made_by == FOUNDER else made_by
 
 
-def owner_of(principal: Principal) -> tuple[str | None, str | None] | None:
-    """Return whose tokens a principal sees and may revoke: a person's, a token's; None: anybody's.
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose tokens are meant: those a `person` answers for, or those a token made, and itself.
 
     The tokens of a person are not those of every token that person gave away.
     """
+
+    person: str | None = None
+    token_id: str | None = None
+
+    def has(self, token_id: str, made_by: str, made_with: str | None) -> bool:
+        """Say whether a token of this id, made by this person with that token, is among them."""
+        is_persons = self.person is not None and self.person == made_by
+        return is_persons or (self.token_id is not None and self.token_id in {token_id, made_with})
+
+
+def owner_of(principal: Principal) -> Owner | None:
+    """Return whose tokens a principal sees and may revoke, None for anybody's."""
     if principal.may_everywhere(Role.ADMIN):
         return None
     if principal.kind == "token":
-        return None, principal.token_id
-    return principal.subject, None
+        return Owner(token_id=principal.token_id)
+    return Owner(person=principal.subject)

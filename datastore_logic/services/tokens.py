@@ -119,8 +119,6 @@ def revoke_token(tier: Tier, token_id: str, *, asking: Asking) -> tuple[TokenRow
 
 def _own(snapshot: Snapshot, token_id: str, principal: Principal) -> TokenRow:
     row, owner = find_token(snapshot, token_id), owner_of(principal)
-    if owner is None or owner[0] == row.made_by:
-        return row
-    if principal.token_id is not None and principal.token_id in {row.id, row.made_with}:
+    if owner is None or owner.has(row.id, row.made_by, row.made_with):
         return row
     raise NotFound("token", token_id)

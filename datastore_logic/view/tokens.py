@@ -21,6 +21,7 @@ from datastore_logic.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from datastore_logic.access.giving import Owner
     from datastore_logic.view.database import Database, Snapshot
 
 REMEMBERED: Final = 4096
@@ -93,18 +94,15 @@ def tokens_named(snapshot: Snapshot, name: str) -> list[TokenRow]:
     return _some(snapshot, "WHERE name = ?", name)
 
 
-def tokens(
-    snapshot: Snapshot, after: int, limit: int, of: tuple[str | None, str | None] | None = None
-) -> list[TokenRow]:
+def tokens(snapshot: Snapshot, after: int, limit: int, of: Owner | None = None) -> list[TokenRow]:
     """Return the tokens that entries after an LSN made, in this order.
 
-    Those `of` a person or of a token, or of either, are the ones they made, and the token itself.
+    Those `of` an owner are those that `Owner.has`, said in SQL.
     """
     if of is None:
         return _some(snapshot, "WHERE lsn > ? ORDER BY lsn LIMIT ?", after, limit)
     which = "lsn > ? AND (made_by = ? OR made_with = ? OR id = ?) ORDER BY lsn LIMIT ?"
-    person, token_id = of
-    return _some(snapshot, f"WHERE {which}", after, person, token_id, token_id, limit)
+    return _some(snapshot, f"WHERE {which}", after, of.person, of.token_id, of.token_id, limit)
 
 
 def long_gone(snapshot: Snapshot, before: float) -> frozenset[str]:

@@ -8,6 +8,7 @@ from datastore_logic.access.giving import (
     DAY,
     DEFAULT_DAYS,
     MOST_DAYS,
+    Owner,
     expiry,
     owner_of,
     person_behind,
@@ -99,9 +100,20 @@ def test_who_got_a_token_of_the_founders_is_a_person():
 def test_whose_tokens_one_sees():
     """Everybody's as an admin of all tags; else a person's own, or those a token gave."""
     assert owner_of(principal(EVERYTHING)) is None
-    assert owner_of(principal(grant("admin", "a.*"))) == ("alice", None)
+    assert owner_of(principal(grant("admin", "a.*"))) == Owner(person="alice")
     token = principal(grant("admin", "a.*"), kind="token", made_by="bob", token_id="0" * 12)
-    assert owner_of(token) == (None, "0" * 12)
+    assert owner_of(token) == Owner(token_id="0" * 12)
+
+
+def test_a_token_has_itself_and_what_it_made():
+    """Not what the person behind it made otherwise; nor has a person what others made."""
+    mine, hers = Owner(None, "m"), Owner("alice")
+    assert mine.has("m", "alice", None)
+    assert mine.has("x", "alice", "m")
+    assert not mine.has("x", "alice", None)
+    assert hers.has("x", "alice", "m")
+    assert not hers.has("alice", "bob", "alice")
+    assert not Owner().has("x", "alice", None)
 
 
 @pytest.mark.parametrize("name", ["admin", "anonymous"])
