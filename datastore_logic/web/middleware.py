@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from datastore_logic.buffer_client import REQUEST_ID
 from datastore_logic.domain.errors import DomainError
-from datastore_logic.errors import BufferIsFrozen, LogicError, status_of
+from datastore_logic.errors import BadRequest, BufferIsFrozen, LogicError, status_of
 from datastore_logic.web import wire
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def install(app: Flask, metrics: Metrics) -> None:
         g.request_id = told if _SANE_ID.fullmatch(told) else secrets.token_hex(8)
         g.began = perf_counter()
         REQUEST_ID.set(g.request_id)
+        _refuse_unless_text(request.query_string)
 
     @app.after_request
     def _end(response: Response) -> Response:
@@ -50,6 +51,14 @@ def install(app: Flask, metrics: Metrics) -> None:
         return response
 
     app.register_error_handler(Exception, _as_json)
+
+
+def _refuse_unless_text(query: bytes) -> None:
+    """Refuse a query with bytes that are no text, which no handler could read."""
+    try:
+        query.decode()
+    except UnicodeDecodeError as reason:
+        raise BadRequest("The query is not UTF-8.") from reason
 
 
 def _as_json(error: Exception) -> Response:

@@ -46,7 +46,6 @@ def fuzz(folder: Path, name: str, options: tuple[str, ...]) -> None:
         (corpus / f"seed-{number}").write_bytes(seed)
     words = folder / f"{name}.words"
     words.write_text("".join(f'"{escaped(word)}"\n' for word in (*law.words, b"\xff")))
-    atheris.enabled_hooks.add("RegEx")
     told = [f"-dict={words}", f"-artifact_prefix={folder}/found/{name}-", *options, str(corpus)]
     atheris.Setup([sys.argv[0], *told], law.check)
     atheris.Fuzz()

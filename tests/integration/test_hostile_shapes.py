@@ -160,6 +160,14 @@ def test_any_number_asked_of_the_ledger_is_taken_or_refused(siege, name):
         assert answer.status in {200, 400, 404, 409, 416}, answer
 
 
+@pytest.mark.parametrize("path", [f"{V1}/global-tags", f"{CDB}/globalTags", "/bufstat", "/nothing"])
+@pytest.mark.parametrize("query", ["search=\xff", "\xc3\x28=1", "x=\xed\xa0\x80", "\xc0\xaf"])
+def test_bytes_in_a_query_that_are_no_text_are_refused(siege, path, query):
+    """Whichever route they come to."""
+    assert siege.ask("GET", f"{path}?{query}").status == 400
+    assert siege.ask("GET", f"/ledger?{query}", buffer=True).status in {200, 400}
+
+
 LONG = "x" * 900_000
 
 
