@@ -20,16 +20,28 @@ def url(tmp_path_factory):
     environ = {"READS": "authenticated", "JWT_SECRET": JWT_SECRET, "THREADS": "3"}
     with databuffer(folder) as buffer, logic(buffer.url, folder, workers=1, **environ) as running:
         eventually(lambda: urllib3.request("GET", f"{running.url}/readyz").status == 200)
-        admin = {"Authorization": f"Bearer {token(ALL)}"}
         for name in TAGS:
-            tags = f"{running.url}/api/v1/global-tags"
-            urllib3.request("POST", tags, json={"name": name}, headers=admin)
-            one = {"payload_type": "Beam", "start": [5, 0], "name": f"of-{name}"}
-            told = urllib3.request(
-                "POST", f"{tags}/{name}/iovs", json={"iovs": [one]}, headers=admin
-            )
-            assert told.status == 201
+            make(running.url, name, [{"start": [5, 0], "name": f"of-{name}"}])
         yield running.url
+
+
+def make(url, name, iovs):
+    """Make a tag with these payload IOVs."""
+    admin, tags = {"Authorization": f"Bearer {token(ALL)}"}, f"{url}/api/v1/global-tags"
+    urllib3.request("POST", tags, json={"name": name}, headers=admin)
+    sent = {"iovs": [{"payload_type": "Beam", **iov} for iov in iovs]}
+    told = urllib3.request("POST", f"{tags}/{name}/iovs", json=sent, headers=admin)
+    assert told.status == 201, told.data
+
+
+@pytest.fixture
+def long(url):
+    """A fourth tag, of which a list takes megabytes; gone after the test."""
+    make(url, "long", [{"start": [at, 0], "end": [at + 1, 0], "name": "x" * 500}
+                       for at in range(20_000)])  # fmt: skip
+    yield "long"
+    admin = {"Authorization": f"Bearer {token(ALL)}"}
+    urllib3.request("DELETE", f"{url}/api/v1/global-tags/long", headers=admin)
 
 
 def seen_in_lists(pool, url, headers):
@@ -72,11 +84,12 @@ def test_nobody_is_told_what_another_may_see(url, seed):
         assert all(many.map(ask, asked))
 
 
-def test_who_goes_away_in_the_middle_leaves_nothing_behind(url):
+def test_who_goes_away_in_the_middle_leaves_nothing_behind(url, long):
     """A long answer is broken off; the next one in that thread is another's."""
     for _ in range(6):
-        headers = {"Authorization": f"Bearer {token(ALL)}"}
+        headers = {"Authorization": f"Bearer {token(reader(long))}"}
         cut = urllib3.request("GET", f"{url}{CDB}/gt", headers=headers, preload_content=False)
+        assert long in cut.read(1000).decode()
         cut.close()
         limited = {"Authorization": f"Bearer {token(reader('two'))}"}
         pool = urllib3.PoolManager()
