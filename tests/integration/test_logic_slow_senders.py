@@ -122,6 +122,19 @@ def test_who_does_not_read_holds_nobody_up(both):
     assert len(both.ask("GET", stored["href"]).data) == 30_000_000
 
 
+def test_who_does_not_read_need_not_be_waited_for(tmp_path):
+    """Nobody waits out their BODY_TIMEOUT: what the system took in their stead is no speed."""
+    with pair(tmp_path, RATE_READS="none") as both, contextlib.ExitStack() as stack:
+        stored = both.post("/api/v1/payloads", b"z" * 30_000_000).json()
+        asked = f"GET {stored['href']} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        for _ in range(40):
+            connection = stack.enter_context(socket.socket())
+            host, _, port = both.logic.url.removeprefix("http://").partition(":")
+            connection.connect((host, int(port)))
+            connection.sendall(asked)
+        assert slowest_of(both, 20, read(both)) < 25
+
+
 def test_a_sender_who_keeps_to_the_rate_may_take_his_time(both):
     """Longer than any time-out, and with a pause within it; whole and long bodies alike."""
     for size, piece in ((6_000, 1_200), (90_000, 30_000)):
