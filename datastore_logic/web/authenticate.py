@@ -87,7 +87,7 @@ def _credential() -> str:
     Raises:
         Unauthenticated: nothing.
     """
-    header = request.headers.get("Authorization")
+    header = request.environ.get("HTTP_AUTHORIZATION")
     if header:
         return bearer(header)
     if (kept := session.credential()) is not None:
