@@ -61,18 +61,17 @@ def test_an_unknown_id_and_a_wrong_secret_are_told_alike():
     assert why_not(wrong) == why_not(mint().text) == why_not("cst_") == "This is an unknown token."
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        "", "cst", "cst__", f"{MINTED.text} ", f"{MINTED.text}\n", f" {MINTED.text}",
-        MINTED.text.upper(), MINTED.text.replace("cst_", "CST_"), f"{MINTED.text}A",
-        MINTED.text[:-1], with_secret(""), with_secret("é" * 43), with_secret("A" * 100_000),
-        with_secret("\x00" * 43), f"cst_{'a' * 100_000}_x", f"cst_../../etc_{'A' * 43}",
-        f"cst_' OR 1=1--_{'A' * 43}", f"cst_{MINTED.digest}", with_secret(MINTED.digest),
-        f"cst_{MINTED.id}_{MINTED.digest[:43]}",
-    ],
-    ids=lambda told: repr(told[:20]),
-)  # fmt: skip
+SHAPELESS = [
+    "", "cst", "cst__", f"{MINTED.text} ", f"{MINTED.text}\n", f" {MINTED.text}",
+    MINTED.text.upper(), MINTED.text.replace("cst_", "CST_"), f"{MINTED.text}A",
+    MINTED.text[:-1], with_secret(""), with_secret("é" * 43), with_secret("A" * 100_000),
+    with_secret("\x00" * 43), f"cst_{'a' * 100_000}_x", f"cst_../../etc_{'A' * 43}",
+    f"cst_' OR 1=1--_{'A' * 43}", f"cst_{MINTED.digest}", with_secret(MINTED.digest),
+    f"cst_{MINTED.id}_{MINTED.digest[:43]}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("told", SHAPELESS, ids=range(len(SHAPELESS)))
 def test_what_has_not_the_form_is_no_token(told):
     """Another case, a blank, a byte too many, the hash instead of the secret: none of them."""
     assert "unknown" in why_not(told)
