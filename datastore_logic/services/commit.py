@@ -72,7 +72,8 @@ def commit(
 
     `decide` answers `Committed` itself where there is nothing to do. A repeat under the caller's
     idempotency key changes nothing and answers with the first one's LSN. `asked` is the request in
-    words, by which a repeat is told from another one under the same key.
+    words, by which a repeat is told from another one under the same key; a repeat is of the same
+    caller, so that nobody learns from another's key what came of it.
 
     Raises:
         Forbidden, NotFound: the caller may not, or may not even know of it.
@@ -84,7 +85,7 @@ def commit(
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
         And whatever `decide` raises.
     """
-    mark = hashlib.sha256(asked.encode()).hexdigest()
+    mark = _mark(asked, asking.right.subject)
     key, right, named_things = asking.key, asking.right, tuple(about)
 
     def look(snapshot: Snapshot) -> Draft | Committed:
@@ -106,7 +107,7 @@ def commit(
         if isinstance(draft, Committed):
             return draft
         try:
-            lsn = tier.buffer.append(_entry(draft, asking.actor, key or named, key and mark))
+            lsn = tier.buffer.append(_entry(draft, asking, key or named, key and mark))
         except PreconditionFailed as moved:
             tier.catch_up(moved.lsn)
             sleep(random() * PAUSE * lost)  # noqa: S311 - so that who lost together does not meet again
@@ -119,13 +120,23 @@ def commit(
     raise Conflict("Others kept changing the same things; try again.")
 
 
-def _entry(draft: Draft, actor: str, key: str, mark: str | None) -> dict[str, object]:
-    """Return the entry. Its key lets the client send it again when no answer came."""
-    data = draft.event.data()
+def _mark(asked: str, subject: str | None) -> str:
+    told = asked if subject is None else f"{subject}\n{asked}"
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _entry(draft: Draft, asking: Asking, key: str, mark: str | None) -> dict[str, object]:
+    """Return the entry. Its key lets the client send it again when no answer came.
+
+    An API token has the name that its maker gave it, which may be somebody's: so it says which.
+    """
+    token = asking.right.principal.token_id
+    more = {"asked": mark, "by_token": token}
+    told = {name: value for name, value in more.items() if value is not None}
     return {
         "type": draft.event.type,
-        "actor": actor,
-        "data": data if mark is None else {**data, "asked": mark},
+        "actor": asking.actor,
+        "data": draft.event.data() | told,
         "keys": draft.keys,
         "expect": draft.expect,
         "idempotency_key": key,

@@ -104,9 +104,11 @@ def revoke_token(tier: Tier, token_id: str, *, asking: Asking) -> tuple[TokenRow
     Raises:
         NotFound: no such token, or none that is the caller's to revoke.
     """
+    principal = asking.right.principal
+    tier.decided(lambda snapshot: _own(snapshot, token_id, principal))  # a repeat is looked at, too
 
     def decide(snapshot: Snapshot) -> Draft | Committed:
-        row = _own(snapshot, token_id, asking.right.principal)
+        row = _own(snapshot, token_id, principal)
         if row.revoked is not None:
             return Committed(snapshot.lsn, new=False)
         key = token_key(token_id)

@@ -314,3 +314,36 @@ def test_where_nobody_is_told_apart_no_token_is_given(tmp_path):
         assert (me["subject"], me["kind"]) == ("anonymous", "anybody")
         assert me["authentication"] == "loopback only"
         assert both.get(TOKENS)["tokens"] == []
+
+
+def test_the_ledger_says_which_token_acted(both):
+    """A token may be called like a person; the entry tells the two apart."""
+    token = made(both, ("admin", "by_whom"))
+    body = b'{"name": "by_whom"}'
+    assert both.post("/api/v1/global-tags", body, **bearer(token["token"])).status == 201
+    lines = both.http.request("GET", f"{both.buffer.url}/ledger?limit=10000").data.splitlines()
+    (entry,) = [told for told in map(json.loads, lines) if told["data"].get("tag") == "by_whom"]
+    assert (entry["actor"], entry["data"]["by_token"]) == (token["name"], token["id"])
+
+
+def test_a_key_of_another_tells_nothing_of_what_came_of_it(both):
+    """Who repeats somebody else's Idempotency-Key is told that it is taken, not what it did."""
+    key = {"Idempotency-Key": f"once-{next(SERIAL)}"}
+    body = json.dumps({"name": "by_key"}).encode()
+    mine, other = (made(both, ("admin", "by_key"))["token"] for _ in range(2))
+    first = both.post("/api/v1/global-tags", body, **bearer(mine), **key)
+    again = both.post("/api/v1/global-tags", body, **bearer(mine), **key)
+    assert (first.status, again.status) == (201, 201)
+    refused(
+        both.post("/api/v1/global-tags", body, **bearer(other), **key),
+        *(409, "idempotency_key_reused"),
+    )
+
+
+def test_a_revocation_is_not_told_to_who_may_not_revoke(both):
+    """Not even to who knows the key under which it was done."""
+    victim, stranger = made(both, ("reader", "x")), made(both, ("reader", "x"))
+    key = {"Idempotency-Key": f"once-{next(SERIAL)}"}
+    path = f"{TOKENS}/{victim['id']}"
+    assert both.ask("DELETE", path, **bearer(ADMIN), **key).status == 200
+    assert both.ask("DELETE", path, **bearer(stranger["token"]), **key).status == 404
