@@ -32,7 +32,12 @@ def _marked(response: Response) -> Response:
     if request.endpoint is not None and ROUTES[request.endpoint] is Need.OPEN:
         return response
     headers = response.headers
-    headers["Cache-Control"] = private(headers.get("Cache-Control", ""))
+    for at, (name, value) in enumerate(headers):  # in place: to look it up and set it costs thrice
+        if name.lower() == "cache-control":
+            headers[at] = (name, private(value))
+            break
+    else:
+        headers["Cache-Control"] = private("")
     headers.add("Vary", "Authorization")  # beside another Vary it means both
     return response
 
