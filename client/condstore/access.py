@@ -105,19 +105,37 @@ class Credential:
             with path.open("rb") as file:
                 text = file.read(_MOST_BYTES).decode("ascii", "replace")
         except OSError as error:
-            raise UsageError(f"{where} cannot be read ({error.strerror})") from error
+            whence = "" if path.is_absolute() else f", looked for from {Path.cwd()}"
+            raise UsageError(f"{where} cannot be read ({error.strerror}{whence})") from error
         return _refuse_unless_token(_first(text), where)
 
     def advice(self, said: str) -> str:
         """Return what to do about a refusal in these words."""
         if self.name.startswith(BUFFER_TOKEN):
             to = "the databuffer's own secret, which no user needs for anything else"
-            return f"{'look at ' if self.told else 'set '}{self.name}: {to}"
+            look = (
+                f"look at {self.name}"
+                if self.told
+                else f"set {BUFFER_TOKEN} or {BUFFER_TOKEN}_FILE"
+            )
+            return f"{look}: {to}"
         if not self.told:
             return f"set {TOKEN} or {TOKEN}_FILE; an admin makes one: {MAKE}"
         if "expired" in said:
-            return f"the token of {self.name} has expired: make a new one with `{MAKE}`"
+            new = (
+                "get a new one where it came from"
+                if self._foreign()
+                else f"make a new one with `{MAKE}`"
+            )
+            return f"the token of {self.name} has expired: {new}"
+        if self._foreign():
+            whom = "who issues it, or runs the servers, can say why"
+            return f"the token of {self.name} is not taken: {whom}"
         return f"the token of {self.name} is not taken: `{MAKE}` makes another"
+
+    def _foreign(self) -> bool:
+        """Say whether it looks like a JSON Web Token, which no condstore makes."""
+        return (self.token or "".join(self._read)).count(".") == 2
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a credential is not written down: make a client where it is used")
@@ -211,5 +229,7 @@ def _refuse_unless_token(text: str, name: str) -> str:
     """Return the text if a header can carry it as a token; raise `UsageError` that hides it."""
     if not _TOKEN.fullmatch(text):
         what = "has characters that no token has, or too many" if text else "holds no token"
+        if " " in text:
+            what = "has a space in it: the token goes there alone, without a word before it"
         raise UsageError(f"{name} {what}")
     return text

@@ -195,6 +195,10 @@ def test_a_token_is_written_for_its_owner_only_and_replaced_in_one_step(condstor
     assert "token" not in told
     assert file.read_text() != first
     assert [path.name for path in tmp_path.iterdir()] == ["job.token"]
+    nowhere = str(tmp_path / "no" / "x")
+    refused = condstore("token", "create", "job-3", "-g", "reader:.*", "-o", nowhere, expect=1)
+    assert "no token is made" in refused
+    assert "job-3" not in condstore("token", "list")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from condstore.config import Settings, access_of
-from condstore.doctor import examine, who
+from condstore.doctor import examine, store, who
+from condstore.doctor.asking import Reached
 from condstore.doctor.servers import Replica
 
 SECRET = "cst_0123abcd_nobody-may-read-this"  # noqa: S105 - it opens nothing
@@ -145,3 +146,47 @@ def test_a_file_that_is_none_is_a_finding_and_not_the_end(variable, what, tmp_pa
     assert told[what].state == "bad"
     assert variable in told[what].said
     assert {"logic tier", "disk", "python"} <= set(told)
+
+
+def test_without_a_token_where_reads_want_one_nothing_works():
+    """So it is not good."""
+    state, said, do = taken_for(401, {}, {"CONDSTORE_TOKEN": ""})
+    assert (state, said) == ("bad", "nobody: no token, and URL wants one for reads too")
+    assert do.startswith("set CONDSTORE_TOKEN or CONDSTORE_TOKEN_FILE")
+
+
+@pytest.mark.parametrize(
+    ("expires", "state"), [("2026-11-18T11:11:00Z", "warn"), ("2026-11-18T11:12:00Z", "good")]
+)
+def test_a_web_token_is_short_and_warned_of_only_when_it_ends_at_once(expires, state):
+    """Who issues it makes the next one, no condstore does."""
+    told = taken_for(200, {**ALICE, "kind": "jwt", "expires": expires})
+    assert told[0] == state
+    assert "condstore token create" not in told[2]
+
+
+def test_who_is_told_to_come_again_later_hears_when():
+    """Not that the server's log is to be looked at."""
+    state, said, do = taken_for(429, {"detail": "Too many requests; come again in 42 s."})
+    assert (state, "42 s" in said, do[:4]) == ("warn", True, "wait")
+
+
+@pytest.mark.parametrize("said", ["This token has expired.", "The token is of another issuer."])
+def test_nobody_is_told_to_make_a_web_token_here(said):
+    """It comes from somebody else."""
+    do = taken_for(401, {"detail": said}, {"CONDSTORE_TOKEN": "eyJh.eyJz.c2ln"})[2]
+    assert "condstore token create" not in do
+    assert "came from" in do or "issues it" in do
+
+
+def test_a_tier_secret_that_the_databuffer_does_not_take_is_bad():
+    """Where none is told it is no matter: nobody but verify needs one."""
+    body = {"ready": True, "ledger": {"id": "a", "lsn": 7}, "buffer": "OPERATIONAL",
+            "volume": {"bytes_free": 1, "bytes_total": 2, "used": 0.5}, "checks": {}}  # fmt: skip
+    answers = [Reached(200, body, "", 0.0, None), Reached(401, {}, "", 0.0, None)]
+    told = {one.what: one for one in store.findings(store.Store("u", *answers, "BUFFER_TOKEN"), ())}
+    assert told["tier secret"].state == "bad"
+    assert "BUFFER_TOKEN" in told["tier secret"].said
+    told = {one.what: one.state for one in store.findings(store.Store("u", *answers), ())}
+    assert "tier secret" not in told
+    assert told["buffer"] == "good"

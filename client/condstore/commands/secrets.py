@@ -33,6 +33,25 @@ def refuse_if_there(path: Path) -> None:
         raise CondstoreError(f"{path} is there already; --force replaces it")
 
 
+def refuse_unless_writable(path: Path) -> None:
+    """Raise if no file can be made there: before there is a token that would be lost."""
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise CondstoreError(f"{path.parent} is no folder that one may write to: no token is made")
+
+
+def hint(tags: str) -> str | None:
+    """Return what to say of a pattern that was meant as the shell's, None if it was not.
+
+    >>> hint("2026-*")
+    "'2026-*' is a regular expression: what begins with 2026- is '2026-.*'"
+    >>> hint("2026-.*")
+    """
+    found = re.fullmatch(r"([\w+~:-]+)\*", tags)
+    if found is None:
+        return None
+    return f"{tags!r} is a regular expression: what begins with {found[1]} is '{found[1]}.*'"
+
+
 def keep(token: str, path: Path) -> None:
     """Write a token so that only its owner may read it, in place of what was there, in one step."""
     number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # for its owner only

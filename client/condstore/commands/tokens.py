@@ -80,13 +80,23 @@ def create(
     which only you may read; all else goes to standard error. Who uses it sets CONDSTORE_TOKEN_FILE.
     """
     from condstore import show
-    from condstore.commands.secrets import duration, keep, refuse_if_there
+    from condstore.commands.secrets import (
+        duration,
+        hint,
+        keep,
+        refuse_if_there,
+        refuse_unless_writable,
+    )
     from condstore.results import Grant
 
     to, asked, may = terminal(), client(url), tuple(map(Grant.parse, grants))
     lifetime = duration(expires) if expires else None
     if output is not None and not force:
         refuse_if_there(output)
+    if output is not None:
+        refuse_unless_writable(output)
+    for said in filter(None, (hint(one.tags) for one in may)):
+        to.complain(said)
     if dry_run:
         _would_make(to, name, may, lifetime, as_json=as_json)
         return

@@ -38,6 +38,6 @@ def examine(settings: Settings, environ: Mapping[str, str] | None = None) -> tup
         *servers.together(replicas),
         *(wrong or who.findings(replicas, logic, time.time())),
         *store.findings(buffer.result(), replicas),
-        *wrong_secret,
+        *(finding for finding in wrong_secret if finding not in wrong),
         *here.findings(settings, known),
     )

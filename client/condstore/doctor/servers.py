@@ -77,7 +77,8 @@ def unreached(what: str, url: str, failed: Unreached, variable: str) -> Finding:
     do = {
         "name": f"check the host's name in {variable}, and this machine's DNS",
         "connection": start,
-        "answer": "something listens there but does not speak HTTP, or hangs: look at its log",
+        "answer": "something listens there but does not speak HTTP, or hangs: look at its log"
+        + (", or try https://" if url.startswith("http:") else ""),
         "trust": "name the PEM file of its CA in CONDSTORE_CA, or the host as its certificate does",
     }
     said = {
@@ -124,7 +125,8 @@ def _standing(url: str, told: Logic, seconds: float) -> Iterator[Finding]:
         yield bad(
             "writes",
             f"refused: {url} cannot reach its databuffer; reads go on",
-            "start the databuffer, or mend DB_BURL of the logic tier; nothing is lost meanwhile",
+            "start the databuffer, or mend DB_BURL, BUFFER_TOKEN or BUFFER_CA of the logic tier: "
+            "its log says which; nothing is lost meanwhile",
         )
     elif not told.writes:
         yield bad("writes", f"refused by {url}", "look at its log")

@@ -23,17 +23,19 @@ _FULL, _FILLING = 0.98, 0.9
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What DB_BURL answered about itself and about the buffer."""
+    """What DB_BURL answered about itself and about the buffer; `secret`: where one was told."""
 
     url: str
     ready: Reached | Unreached
     stat: Reached | Unreached
+    secret: str = ""
 
 
 def look(url: str, access: Access = NOBODY) -> Store:
     """Ask the databuffer, of its buffer with the tier secret if there is one."""
     ready = ask(url, "/readyz", access)
-    return Store(url, ready, ask(url, "/stat", access) if isinstance(ready, Reached) else ready)
+    stat = ask(url, "/stat", access) if isinstance(ready, Reached) else ready
+    return Store(url, ready, stat, access.credential.name if access.credential.told else "")
 
 
 def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
@@ -51,7 +53,7 @@ def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
     yield _standing(url, told)
     yield _volume(told)
     if isinstance(store.stat, Reached):
-        yield from _stat(store.stat, told.buffer)
+        yield from _stat(store.stat, told.buffer, store.secret)
     yield from _other_ledger(told.ledger, replicas)
 
 
@@ -76,10 +78,13 @@ def _volume(told: Databuffer) -> Finding:
     return bad("volume", said, do) if told.used >= _FULL else warn("volume", said, do)
 
 
-def _stat(stat: Reached, state: str) -> Iterator[Finding]:
+def _stat(stat: Reached, state: str, secret: str) -> Iterator[Finding]:
     held = read(Held.read, stat.body)
     if held is not None:
         yield _buffer(held, state)
+    elif stat.status == 401 and secret:
+        said = f"the databuffer does not take what {secret} holds; condstore verify will fail"
+        yield bad("tier secret", said, f"put there what the databuffer has, or unset {secret}")
     elif stat.status == 401:
         said = f"{state}; what it holds is told to who shows the tiers' secret"
         yield good("buffer", said, "condstore verify wants BUFFER_TOKEN or BUFFER_TOKEN_FILE too")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHAT: Final = "who asks"
 _SOON: Final = 7 * 86400  # seconds
+_AT_ONCE: Final = 300
 _OTHERS_READ: Final = 0o007
 
 
@@ -35,7 +36,8 @@ def usable(access: Access, what: str) -> tuple[Access, tuple[Finding, ...]]:
     try:
         access.credential.header()
     except UsageError as error:
-        return dataclasses.replace(NOBODY, ca=access.ca), (bad(what, str(error), "mend it"),)
+        do = f"name a file that holds it, by its whole path, or unset {access.credential.name}"
+        return dataclasses.replace(NOBODY, ca=access.ca), (bad(what, str(error), do),)
     return access, ()
 
 
@@ -78,17 +80,29 @@ def _shown(replicas: tuple[Replica, ...], access: Access) -> Iterator[Finding]:
 def _taken_for(url: str, access: Access, now: float) -> Finding:
     credential = access.credential
     if not credential.told:
-        return good(_WHAT, "nobody: no token, so what anonymous reads may do", f"an admin: {MAKE}")
+        return _anonymous(url, access)
     asked = ask(url, f"{V1}/whoami", access)
     if not isinstance(asked, Reached):
         return warn(_WHAT, f"{url} gives no answer to that ({asked.why})", "try again")
     if asked.status in {401, 403}:
         said = str(asked.body.get("detail") or "refused")
         return bad(_WHAT, f"{url} says of {credential.name}: {said}", credential.advice(said))
+    if asked.status == 429:
+        said = str(asked.body.get("detail") or "too many requests")
+        return warn(_WHAT, f"{url} says: {said}", "wait; and look who here shows what is not taken")
     one = read(Whoami.read, asked.body)
     if one is None:
         return warn(_WHAT, f"{url} does not say ({asked.status})", "look at its log")
     return _known(one, now)
+
+
+def _anonymous(url: str, access: Access) -> Finding:
+    """Say what is open to who has no token: reads, or nothing."""
+    asked = ask(url, f"{V1}/global-tags?limit=1", access)
+    if isinstance(asked, Reached) and asked.status == 401:
+        said = f"nobody: no token, and {url} wants one for reads too"
+        return bad(_WHAT, said, access.credential.advice(""))
+    return good(_WHAT, "nobody: no token, so what anonymous reads may do", f"an admin: {MAKE}")
 
 
 def _known(one: Whoami, now: float) -> Finding:
@@ -97,7 +111,14 @@ def _known(one: Whoami, now: float) -> Finding:
     if one.expires is None:
         return good(_WHAT, f"{said}, without an end")
     said = f"{said}, until {one.expires}"
-    if _moment(one.expires) - now < _SOON:
+    left = _moment(one.expires) - now
+    if one.kind == "jwt":  # is short, and renewed by who issues it
+        return (
+            warn(_WHAT, said, "get a new one where it came from")
+            if left < _AT_ONCE
+            else good(_WHAT, said)
+        )
+    if left < _SOON:
         return warn(_WHAT, said, f"make a new token before that: {MAKE}")
     return good(_WHAT, said)
 

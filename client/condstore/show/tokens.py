@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from condstore.access import MAKE
@@ -43,7 +44,7 @@ def made(token: NewToken, file: Path | None) -> list[str]:
     may = ", ".join(map(str, token.grants))
     return [
         f"token {token.id} for {token.name}: {may}, {until}; it {where}",
-        f"use it: export CONDSTORE_TOKEN_FILE={file}"
+        f"use it: export CONDSTORE_TOKEN_FILE={shlex.quote(str(file.absolute()))}"
         if file
         else "keep it where others do not read",
     ]
@@ -62,7 +63,7 @@ def whoami(found: Whoami, to: Terminal) -> list[str]:
     by = f"{_KINDS.get(found.kind, found.kind)} {found.token or ''}".strip()
     about = [
         ("by", f"{by}, given out by {found.made_by}" if found.made_by else by),
-        *(("may", str(grant)) for grant in found.grants),
+        *(("may", str(grant)) for grant in found.grants or ("what everybody may, no more",)),
         ("until", found.expires or ""),
     ]
     return [to.bold(found.subject), *(f"  {name:5}  {said}" for name, said in about if said)]
