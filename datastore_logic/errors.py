@@ -115,8 +115,8 @@ class Forbidden(LogicError):
     code = "permission_denied"
 
     def __init__(self, role: str, tag: str | None = None) -> None:
-        where = "some tag" if tag is None else f"tag {tag}"
-        super().__init__(f"Permission denied: this needs the role {role} on {where}.")
+        where = f"the role {role} on tag {tag}" if tag else f"the role {role}, given you on no tag"
+        super().__init__(f"Permission denied: this needs {where}.")
         self.told = {"role": str(role)} | ({} if tag is None else {"tag": tag})
 
 

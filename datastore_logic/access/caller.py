@@ -30,6 +30,15 @@ class Right:
         """The name that has been proven, None where none has."""
         return self.principal.proven
 
+    def refuse_to_make(self, tag: str) -> None:
+        """Do nothing where the role is given on a tag that is to be made.
+
+        Raises:
+            Forbidden: it is not, whether or not there is such a tag.
+        """
+        if not self.principal.may(self.role, tag):
+            raise Forbidden(self.role, tag)
+
     def refuse_unless_on(self, tag: str) -> None:
         """Do nothing where the role is given on the tag.
 

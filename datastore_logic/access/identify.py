@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Judge = Callable[[str, float], Principal]
     """Returns whose credential it is, at a time (seconds since 1970); raises Unauthenticated."""
 
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,16384})")
+_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([\x21-\x7e]{1,8000})")
 _ROOT: Final = Principal(FOUNDER, (EVERYTHING,), "admin")
 
 

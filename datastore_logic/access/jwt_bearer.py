@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from datastore_logic.access.settings import JwtSettings
     from datastore_logic.access.signing_keys import SigningKey
 
-LONGEST: Final = 16_384
+LONGEST: Final = 8000
+"""Characters; a header of a request may have 8190 bytes."""
+
 MOST_PATTERNS: Final = 100
 """Patterns in one claim."""
 

@@ -47,10 +47,12 @@ def create_tag(
     """Make an empty tag; one that exists is left as it is.
 
     Raises:
+        Forbidden: the caller may not.
         BufferIsFrozen: it is the streaming buffer's, and that is frozen: the tag would not be.
         TagIsStreamed: it is the streaming buffer's, and is not to be unlocked: segments would come.
         FreezeNeedsTwo: it is to be frozen, which here needs two.
     """
+    asking.right.refuse_to_make(name)
     mine = tag_key(name)
     streamed = name == tier.config.stream_tag
     rests_on = (mine, BUFFER_STATE) if streamed else (mine,)
@@ -81,10 +83,12 @@ def clone_tag(
     """Make an unlocked tag with the content of another, whose IOVs are shared, not copied.
 
     Raises:
+        Forbidden: the caller may not make a tag of the new name.
         NotFound: no such source.
         AlreadyExists: there is a tag of the new name.
         BufferIsFrozen: the new one is the streaming buffer's, and that is frozen.
     """
+    asking.right.refuse_to_make(name)
 
     def decide(snapshot: Snapshot) -> Draft | Committed:
         content = find_content(snapshot, source)

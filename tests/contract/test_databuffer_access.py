@@ -295,10 +295,9 @@ async def test_where_nobody_is_asked_who_acts_is_believed(tmp_path):
         ("null", True),
         ("", True),
         ("http://[", True),
-        ("http://localhost:3000", False),
-        ("http://127.0.0.1:8080", False),
-        ("http://127.0.0.2:8080", False),
-        ("http://[::1]:8080", False),
+        ("http://localhost:3000", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://[::1]:8080", True),
         (None, False),
     ],
 )
