@@ -143,7 +143,7 @@ def test_a_hidden_tag_is_read_as_one_that_is_not_there(made, path):
 
 @pytest.mark.parametrize(("method", "path", "json"), WRITES)
 def test_a_hidden_tag_is_written_to_as_one_that_is_not_there(made, method, path, json):
-    """By an admin of other tags, and nothing is done; what would make it is forbidden either way."""
+    """By an admin of other tags, and nothing is done; what would make it is forbidden anyway."""
     before = len(made.buffer.lines)
     admin = {"sub": "al", "b2cdb:admin": "shown.*"}
     hidden, absent = both(made, admin, method, path, json)
