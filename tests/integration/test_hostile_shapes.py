@@ -149,7 +149,7 @@ def test_any_number_in_a_query_is_taken_or_refused(siege, path, name):
     mark = "&" if "?" in path else "?"
     for text in (*NUMBERS, "", "%D9%A1", "+1", "1%00", "1e3", "1&" + f"{name}=2"):
         answer = siege.ask(method, f"{path}{mark}{name}={text}", body)
-        assert answer.status in {200, 304, 400, 404, 409}, answer
+        assert answer.status in {200, 304, 400, 404, 409, 414}, answer
 
 
 @pytest.mark.parametrize("name", ["after", "limit", "wait"])
