@@ -454,7 +454,7 @@ def parse(kind: str, data: Mapping[str, Any]) -> Event:
         raise UnknownEvent(f"ledger entries of type {kind!r} need a newer condstore")
     try:
         return KINDS[kind](data)
-    except (KeyError, TypeError, ValueError, AttributeError, DomainError) as reason:
+    except (LookupError, TypeError, ValueError, AttributeError, DomainError) as reason:
         raise BadEvent(f"a ledger entry of type {kind!r} is malformed: {reason!r}") from reason
 
 

@@ -267,20 +267,26 @@ DATA: dict[str, Any] = {
     },
     "buffer.frozen": {"user": "a", "token": "t"},
 }
-KINDS = sorted(events.KINDS)
 
 
 @law(
-    *(bytes([KINDS.index(kind)]) + orjson.dumps(data) for kind, data in DATA.items()),
-    words=(*JSON, *(f'"{name}":'.encode() for name in ("tag", "list", "state", "lists", "iov"))),
+    *(orjson.dumps([kind, data]) for kind, data in DATA.items()),
+    words=(
+        *JSON,
+        *(f'"{name}":'.encode() for name in ("tag", "list", "state", "lists", "iov")),
+        *(f'"{kind}"'.encode() for kind in sorted(events.KINDS)),
+    ),
 )
 def ledger_events(data: bytes) -> None:
     """An entry is an event or bad; what this tier writes is read back as it was."""
-    told = unless(REFUSED, lambda: wire.from_json(data[1:]))
-    if not data or not isinstance(told, dict):
-        return
-    kind = KINDS[data[0] % len(KINDS)]
-    event = unless((BadEvent, UnknownEvent), lambda: events.parse(kind, told))
+    told = unless(REFUSED, lambda: wire.from_json(data))
+    match told:
+        case [str() as kind, dict() as fields]:
+            event = unless(
+                (BadEvent, UnknownEvent), lambda: events.parse(kind, fields), longest=9000
+            )
+        case _:
+            return
     if isinstance(event, events.Decided):
         check_event(event)
 
