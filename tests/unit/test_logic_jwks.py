@@ -247,6 +247,7 @@ def test_keys_may_be_a_file_that_is_replaced(tmp_path, clock):
     path.write_bytes(key_set(FIRST))
     keys = KeySet(key_source(str(path)), clock)
     assert held(keys, "first")
+    settle(keys)
     for content in (b"{", key_set(SECOND)):
         path.write_bytes(content)
         clock.now += ASKED_AGAIN
