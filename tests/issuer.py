@@ -6,14 +6,14 @@ import contextlib
 import functools
 import hmac
 import json
-import threading
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from small_server import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,17 +131,6 @@ def key_server(content: bytes = b"", context: Any = None) -> Iterator[KeyServer]
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """Say nothing: a handshake that fails is what some tests want."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        scheme = "http" if context is None else "https"
-        told.url = f"{scheme}://localhost:{server.server_port}/keys"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with served(Handler, context, "localhost") as base:
+        told.url = f"{base}/keys"
         yield told
-        server.shutdown()
-        thread.join(10)

@@ -5,8 +5,7 @@ import hashlib
 import hmac
 import logging
 import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from issuer import Clock
 from multidict import CIMultiDict
+from small_server import served
 
 from databuffer.web.actor import actor_of
 from datastore_logic.access.caller import CALLER, Caller
@@ -72,22 +72,9 @@ def databuffer(*known, context=None):
         def log_message(self, *_):
             """Say nothing."""
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_):
-            """Say nothing: a handshake that fails is what some tests want."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        scheme = "http" if context is None else "https"
-        told.url = f"{scheme}://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with served(Handler, context, "127.0.0.1") as base:
+        told.url = base
         yield told
-        server.shutdown()
-        thread.join(10)
 
 
 def client(told, *secrets, **settings):
