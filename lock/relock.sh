@@ -10,13 +10,15 @@ compile() {
         --no-emit-index-url --no-annotate --no-header "$@"
 }
 
-# What one tier needs and nothing else: an image has no use for what the library needs.
+# What one tier needs, and tracing, which nobody can add to an image that is read-only; nothing else:
+# an image has no use for what the library needs.
 tier() {
     python3 -c 'import sys, tomllib
-print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' "$1"
+extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
+print(*extras[sys.argv[1]], *extras["tracing"], sep="\n")' "$1"
 }
 
-compile pyproject.toml --upgrade --extra servers --extra demo --extra dev -o lock/dev.txt
+compile pyproject.toml --upgrade --extra servers --extra tracing --extra demo --extra dev -o lock/dev.txt
 compile pyproject.toml --constraints lock/dev.txt -o lock/client.txt
 for part in buffer logic; do
     tier "$part" | compile - --constraints lock/dev.txt -o "lock/$part.txt"
