@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config as Settings
 
-    from datastore_logic.worker import Worker
+    from datastore_logic.serving.worker import Worker
 
 
 def _cannot_start(reason: object) -> NoReturn:
@@ -45,7 +45,7 @@ except BadConfiguration as problem:
 _host = f"[{_config.host}]" if ":" in _config.host else _config.host
 bind = f"{_host}:{_config.port}"
 workers = _config.workers
-worker_class = "datastore_logic.worker.Worker"
+worker_class = "datastore_logic.serving.worker.Worker"
 threads = _config.threads
 worker_connections = math.ceil(_config.max_connections / _config.workers)
 backlog = 2048
