@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS_STAMP := .tools/.installed
 AIRFLOW := .venv-airflow
 AIRFLOW_STAMP := $(AIRFLOW)/.installed
 LOCKED := --disable-pip-version-check --quiet --no-input
@@ -18,7 +19,7 @@ PYTEST := pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-r
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## make .venv with the locked dependencies
+setup: $(STAMP) $(TOOLS_STAMP) ## make .venv with the locked dependencies, and .tools with what no wheel brings
 
 $(STAMP): lock/dev.txt pyproject.toml lock/ensure-python.sh
 	@bash lock/ensure-python.sh $(PYTHON)
@@ -27,6 +28,9 @@ $(STAMP): lock/dev.txt pyproject.toml lock/ensure-python.sh
 	@$(BIN)/pip install $(LOCKED) --require-hashes -r lock/dev.txt
 	@$(BIN)/pip install $(LOCKED) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(TOOLS_STAMP): lock/ensure-tools.sh
+	@bash lock/ensure-tools.sh
 
 run: setup ## start both tiers, stream real strain, freeze, resolve, fetch; serve until Ctrl-C
 	@$(BIN)/condstore demo --serve
@@ -83,5 +87,5 @@ clean: ## remove caches and build output; keeps .venv and var/
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist site
 	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './$(AIRFLOW)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## clean, and remove .venv and .venv-airflow (the data under var/ stays)
-	rm -rf $(VENV) $(AIRFLOW)
+distclean: clean ## clean, and remove .venv, .venv-airflow and .tools (the data under var/ stays)
+	rm -rf $(VENV) $(AIRFLOW) .tools
