@@ -91,7 +91,7 @@ def resolve(bench: Bench, at: Standing, tag: str, pinned: str) -> Resolved:
         for name, script in _before(at, tag).items()
         if at.shape.total > _IN_MEMORY
     }
-    sliced_after = _warm(bench, at, tag, pinned)
+    sliced_after = until_sliced(bench, at, tag, pinned)
     check(at, tag)
     check(at, pinned)
     cases = {
@@ -116,8 +116,10 @@ def _before(at: Standing, tag: str) -> dict[str, Script]:
     return {BEFORE: functools.partial(anywhere, v1_query, tag, at.shape)}
 
 
-def _warm(bench: Bench, at: Standing, tag: str, pinned: str) -> float:
+def until_sliced(bench: Bench, at: Standing, *tags: str) -> float:
     """Ask until there are slices, which each worker has seen; return after how many seconds.
+
+    The first tag is the one to be sliced; the others share its content.
 
     Raises:
         Refused: there are none within minutes.
@@ -126,11 +128,11 @@ def _warm(bench: Bench, at: Standing, tag: str, pinned: str) -> float:
     while not _is_sliced(at):
         if time.monotonic() > begin + _SLICED_WITHIN:
             raise Refused(f"no slices of {at.shape.label} within {_SLICED_WITHIN:.0f} s")
-        _ask(bench, at, functools.partial(anywhere, v1_query, tag, at.shape), _GENTLE)
+        _ask(bench, at, functools.partial(anywhere, v1_query, tags[0], at.shape), _GENTLE)
     after = time.monotonic() - begin
     seen = time.monotonic() + _SEEN_WITHIN
     while time.monotonic() < seen:
-        for name in (tag, pinned):
+        for name in tags:
             _ask(bench, at, functools.partial(anywhere, v1_query, name, at.shape), MANY)
     return after
 
