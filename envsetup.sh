@@ -80,6 +80,10 @@
 
 # Where the databuffer is; `condstore verify` asks there too (`condstore up` follows SERVURL).
 : "${DB_BURL:=http://localhost:8080/}"; export DB_BURL
+# How lines of the log look: text for people, json (an object a line) for machines.
+: "${LOG_FORMAT:=text}"; export LOG_FORMAT
+# Where traces go, an OTLP/HTTP collector such as http://localhost:4318; empty: nothing is traced.
+: "${OTEL_EXPORTER_OTLP_ENDPOINT:=}"; export OTEL_EXPORTER_OTLP_ENDPOINT
 # The view: a derived SQLite file on local disk, which may be deleted at any time.
 : "${VIEW_PATH:=var/view.sqlite}"; export VIEW_PATH
 # Bytes from which POST /freezeds freezes the buffer.
@@ -147,6 +151,8 @@
 # Reads and writes of one caller, and failed authentications from one address; none: no limit.
 : "${RATE_READS:=3000/second}"; export RATE_READS
 : "${RATE_WRITES:=2000/second}"; export RATE_WRITES
+# How many tags are counted by name in /metrics, those first asked about; the rest are `other`.
+: "${METRICS_TAGS:=20}"; export METRICS_TAGS
 : "${RATE_FAILURES:=60/minute}"; export RATE_FAILURES
 
 # -- client: condstore -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from databuffer import logs
 from databuffer.app import VOLUME_LEDGER, create_app
 from databuffer.config import Authentication, Config
 from databuffer.errors import DatabufferError
@@ -38,11 +39,7 @@ def main() -> int:
     """Serve; give the exit status."""
     try:
         config = Config.from_environ(os.environ)
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=config.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
+        logs.begin(config.log_format, config.log_level)
         _warn_if_open(config)
         _allow_many_files()
         return asyncio.run(serve(config))

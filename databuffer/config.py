@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from databuffer.access.secrets import parse_secrets
 from databuffer.errors import BadConfiguration
+from databuffer.logs import LogFormat
 from databuffer.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Config:
     log_level: str
     auth: str
     buffer_token: tuple[str, ...] = field(repr=False)
+    log_format: LogFormat
+    otlp_endpoint: str = field(repr=False)
     buffer_token_file: Path | None
     tls_cert: Path | None
     tls_key: Path | None
@@ -105,6 +108,8 @@ class Config:
             buffer_token=_secrets(environ),
             buffer_token_file=_file(environ, "BUFFER_TOKEN_FILE"),
             tls_cert=_file(environ, "TLS_CERT"),
+            log_format=_log_format(environ),
+            otlp_endpoint=_endpoint(environ),
             tls_key=_file(environ, "TLS_KEY"),
             max_connections=_count(environ, "MAX_CONNECTIONS", 4096),
             header_timeout=_patience(environ, "HEADER_TIMEOUT", 10),
@@ -205,3 +210,18 @@ def _level(environ: Mapping[str, str]) -> str:
     if text not in _LEVELS:
         raise BadConfiguration(f"LOG_LEVEL is one of {', '.join(_LEVELS)}, not {text!r}")
     return text
+
+
+def _log_format(environ: Mapping[str, str]) -> LogFormat:
+    text = environ.get("LOG_FORMAT") or LogFormat.TEXT
+    if text not in set(LogFormat):
+        raise BadConfiguration(f"LOG_FORMAT is one of {', '.join(LogFormat)}, not {text!r}")
+    return LogFormat(text)
+
+
+def _endpoint(environ: Mapping[str, str]) -> str:
+    """Read where traces go. The variable is OpenTelemetry's, as are those that its SDK reads."""
+    text = environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or ""
+    if text and not text.startswith(("http://", "https://")):
+        raise BadConfiguration("OTEL_EXPORTER_OTLP_ENDPOINT is an http:// or https:// URL")
+    return text.rstrip("/")

@@ -117,5 +117,5 @@ def _prepared(config: Config) -> Prepared:
     if not config.slices_bytes:
         return Prepared()
     folder, most = config.slices_path, config.slices_bytes
-    slicer = Slicer(config.view_path, config.stream_tag, folder, most)
+    slicer = Slicer(config.view_path, config.stream_tag, folder, most, config.log_format)
     return Prepared(SliceFiles(folder, most), slicer.ask)

@@ -11,7 +11,6 @@ import logging
 import math
 import ssl
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -38,6 +37,7 @@ from datastore_logic.errors import (
     OutcomeUnknown,
     PreconditionFailed,
 )
+from datastore_logic.logs import REQUEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
     from datastore_logic.config import Config, Endpoints
     from datastore_logic.domain.tags import Digest
-
-REQUEST_ID: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
-"""The id of the request being answered, passed on so that both tiers log the same one."""
 
 CONNECT_TIMEOUT: Final = 2.0
 LEDGER_TIMEOUT: Final = 10.0

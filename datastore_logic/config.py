@@ -13,6 +13,7 @@ from datastore_logic import environ as env
 from datastore_logic.access.settings import Access
 from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import BadConfiguration
+from datastore_logic.logs import LogFormat
 from datastore_logic.loopback import is_loopback
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ class Config:
     rate_writes: str = "2000/second"
     rate_failures: str = "60/minute"
 
+    log_format: LogFormat = LogFormat.TEXT
+    otlp_endpoint: str = field(default="", repr=False)
+    metrics_tags: int = 20
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
         """Read the settings; those of `access` in access/settings.py.
@@ -122,6 +126,11 @@ class Config:
             threads=env.integer(environ, "THREADS", default.threads, most=1000),
             log_level=_log_level(environ, default.log_level),
             endpoints=Endpoints.from_environ(environ),
+            log_format=LogFormat(env.one_of(environ, "LOG_FORMAT", default.log_format, *LogFormat)),
+            otlp_endpoint=env.url(environ, "OTEL_EXPORTER_OTLP_ENDPOINT", default.otlp_endpoint),
+            metrics_tags=env.integer(
+                environ, "METRICS_TAGS", default.metrics_tags, least=0, most=1000
+            ),
             buffer_timeout=env.seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
             view_wait=env.seconds(environ, "VIEW_WAIT", default.view_wait),
             shutdown_grace=env.integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),

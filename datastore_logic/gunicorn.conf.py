@@ -16,6 +16,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from datastore_logic import logs
 from datastore_logic.config import Authentication, Config
 from datastore_logic.errors import BadConfiguration
 from datastore_logic.loopback import is_loopback
@@ -72,6 +73,7 @@ graceful_timeout = _config.shutdown_grace
 loglevel = "debug" if _config.log_level == "debug" else "warning"
 proc_name = "datastore_logic"
 control_socket_disable = True
+logconfig_dict = logs.settings(_config.log_format, _config.log_level, loglevel)
 preload_app = False
 
 CATCH_UP = 3.0  # s that the ready line waits for the view
@@ -80,7 +82,7 @@ _ready_tokens: list[int] = []
 
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
-    _log_to_stderr()
+    logs.catch(_config.log_format)
     _allow_many_files()
     _refuse_strangers(server)
     _refuse_useless_certificates()
@@ -140,15 +142,6 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
     mark_process_dead(worker.pid, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=_config.log_level.upper(),
-        format="%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
 
 
 def _refuse_strangers(server: Arbiter) -> None:

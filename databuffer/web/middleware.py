@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from databuffer import logs
 from databuffer.errors import DatabufferError, Stopping, Unauthenticated
 from databuffer.web import errors, keys
 from databuffer.web.traffic import TRAFFIC
@@ -35,9 +36,14 @@ async def outermost(request: web.Request, handler: Handler) -> web.StreamRespons
     """Answer every failure in one form, and count."""
     started = time.perf_counter()
     given = request.headers.get(REQUEST_ID, "")
-    request[keys.REQUEST_ID] = given if _SANE.fullmatch(given) else f"{_PROCESS}{next(_serial):08x}"
-    response = await _answered(request, handler)
-    _count(request, response.status, time.perf_counter() - started)
+    request_id = given if _SANE.fullmatch(given) else f"{_PROCESS}{next(_serial):08x}"
+    request[keys.REQUEST_ID] = request_id
+    before = logs.REQUEST_ID.set(request_id)
+    try:
+        response = await _answered(request, handler)
+        _count(request, response.status, time.perf_counter() - started)
+    finally:
+        logs.REQUEST_ID.reset(before)
     return response
 
 
@@ -64,8 +70,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except ConnectionError:
         raise  # the client went away: there is nobody to answer
     except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
-        path, request_id = _on_one_line(request.path), request[keys.REQUEST_ID]
-        _log.exception("%s %s failed [%s]", request.method, path, request_id)
+        _log.exception("%s %s failed", request.method, _on_one_line(request.path))
         return _unless_begun(request, errors.answer_bug(request))
 
 
@@ -80,8 +85,7 @@ def _note(request: web.Request, status: int, detail: str) -> None:
     """Log a refusal: the path without its query, which may hold a signature."""
     level = logging.ERROR if status in {500, 507} else logging.INFO
     path, said = _on_one_line(request.path), _on_one_line(detail)
-    request_id = request[keys.REQUEST_ID]
-    _log.log(level, "%s %s: %d %s [%s]", request.method, path, status, said, request_id)
+    _log.log(level, "%s %s: %d %s", request.method, path, status, said)
 
 
 def _on_one_line(text: str) -> str:
@@ -99,3 +103,5 @@ def _count(request: web.Request, status: int, seconds: float) -> None:
     route = resource.canonical if resource is not None else "unknown"
     method = request.method if request.method in _METHODS else "other"
     request.app[keys.METRICS].answered(method, route, status, seconds)
+    if _log.isEnabledFor(logging.DEBUG):
+        _log.debug("%s %s: %d in %.1f ms", method, route, status, 1000 * seconds)

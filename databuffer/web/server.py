@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from databuffer import logs
 from databuffer.web import errors, raw
 from databuffer.web.keys import REQUEST_ID, SERVER
 
@@ -100,12 +101,13 @@ class Connection(RequestHandler):
         if isinstance(exc, ConnectionError):
             raise exc  # the client went away in mid-request: there is nobody to answer
         request_id = request[REQUEST_ID] = secrets.token_hex(8)
+        logs.REQUEST_ID.set(request_id)  # of the connection's own task, which ends with this
         if status >= 500:
-            _log.error("a request failed in the framework [%s]", request_id, exc_info=exc)
+            _log.error("a request failed in the framework", exc_info=exc)
             response = errors.answer_bug(request)
         else:
             reason = _reason(message)
-            _log.info("no HTTP: %d %s [%s]", status, reason, request_id)
+            _log.info("no HTTP: %d %s", status, reason)
             response = errors.encode(status, {"detail": reason, "code": "malformed"}, request)
         response.headers["X-Request-Id"] = request_id
         response.headers["Server"] = SERVER

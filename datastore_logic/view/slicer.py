@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from datastore_logic.domain.moment import Moment
 from datastore_logic.domain.tags import TagRef
 from datastore_logic.errors import NotFound, ViewError
+from datastore_logic.logs import LogFormat, begin
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.database import Database
 from datastore_logic.view.editions import edition, slices_of
@@ -58,8 +59,10 @@ class MovedOn(Exception):
 class Slicer:
     """Starts the process, one at a time, where slices are asked for. Constructing starts none."""
 
-    def __init__(self, view: Path, stream_tag: str, folder: Path, most: int) -> None:
-        program = (sys.executable, "-m", "datastore_logic.view.slicer")
+    def __init__(
+        self, view: Path, stream_tag: str, folder: Path, most: int, log_format: LogFormat
+    ) -> None:
+        program = (sys.executable, "-m", "datastore_logic.view.slicer", log_format)
         self._command = (*program, str(view), stream_tag, str(folder), str(most))
         self._lock = threading.Lock()
         self._at_work = False
@@ -164,11 +167,11 @@ def _compare(connection: sqlite3.Connection, content: Content, made: Slices) -> 
 
 def main(arguments: Sequence[str]) -> int:
     """Build what the arguments name; return 0 if it is there then."""
-    view, stream_tag, folder, most, ref, wanted = arguments
+    log_format, view, stream_tag, folder, most, ref, wanted = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the worker ends, so we do
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
     os.nice(NICENESS)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s [%(process)d] %(name)s: %(message)s")
+    begin(LogFormat(log_format), "warning")
     database = Database(Path(view), stream_tag)
     try:
         build(database, SliceFiles(Path(folder), int(most)), TagRef.parse(ref), wanted)

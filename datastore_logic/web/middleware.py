@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from datastore_logic.buffer_client import REQUEST_ID
 from datastore_logic.domain.errors import DomainError
 from datastore_logic.errors import BadRequest, BufferIsFrozen, LogicError, status_of
+from datastore_logic.logs import REQUEST_ID
 from datastore_logic.web import wire
 
 if TYPE_CHECKING:
@@ -47,7 +47,11 @@ def install(app: Flask, metrics: Metrics) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         if request.method == "OPTIONS":
             response.headers.pop("Content-Type", None)  # it has no body that could be of a type
-        metrics.observe(request, response, perf_counter() - g.began)
+        seconds = perf_counter() - g.began
+        metrics.observe(request, response, seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            words = request.method, request.url_rule, response.status_code, 1000 * seconds
+            log.debug("%s %s: %d in %.1f ms", *words)
         return response
 
     app.register_error_handler(Exception, _as_json)
@@ -95,7 +99,7 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
             detail = ours.format(method=request.method, path=request.path[:200])
         return _told(detail, code), error.code or 500
     if not isinstance(error, (LogicError, DomainError)) or status_of(error) == 500:
-        log.error("request %s failed", g.request_id, exc_info=error)
+        log.error("%s failed", request.endpoint, exc_info=error)
         detail = f"Internal error; the log has it under request {g.request_id}."
         return _told(detail, "internal"), 500
     body = _told(str(error), error.code)
@@ -104,7 +108,7 @@ def told(error: Exception) -> tuple[dict[str, Any], int]:
     body |= getattr(error, "told", None) or {}
     status = status_of(error)
     if status >= 500:
-        log.warning("request %s: %d %s: %s", g.request_id, status, error.code, error)
+        log.warning("%s: %d %s: %s", request.endpoint, status, error.code, error)
     return body, status
 
 

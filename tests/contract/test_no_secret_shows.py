@@ -38,14 +38,14 @@ class Seen:
         return [secret for secret in self.secrets if secret in text]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=["text", "json"])
+def run(request, tmp_path_factory):
     """Run both tiers, logging everything, and use every secret, rightly and wrongly."""
     folder = tmp_path_factory.mktemp("secrets")
     alice = token({"sub": "alice", "exp": int(time.time()) + 600, "b2cdb:admin": ".*"}, JWT)
     seen = Seen()
     seen.secrets.append(alice)
-    more = {"BUFFER_TOKEN": TIER, "LOG_LEVEL": "debug"}
+    more = {"BUFFER_TOKEN": TIER, "LOG_LEVEL": "debug", "LOG_FORMAT": request.param}
     with (
         databuffer(folder, **more) as buffer,
         logic(
