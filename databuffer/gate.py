@@ -21,7 +21,7 @@ class Places:
     def __init__(self, count: int, patience: float) -> None:
         self.count, self._patience = count, patience
         self._free = asyncio.Semaphore(count)
-        self.taken = 0
+        self.taken = self.waiting = 0
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
@@ -47,11 +47,14 @@ class Places:
         self._free.release()
 
     async def _wait(self) -> None:
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
             raise Busy(f"{self.count} writes are in flight") from None
+        finally:
+            self.waiting -= 1
 
 
 class Place:

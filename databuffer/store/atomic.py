@@ -14,11 +14,13 @@ import hashlib
 import os
 import secrets
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from databuffer.errors import LedgerFailed, is_full
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TEMPORARY = ".tmp-"
@@ -209,7 +211,15 @@ def _open_unnamed(scratch: Path) -> tuple[int, Path | None]:
 class AppendFile:
     """A file that grows by whole durable pieces. One writer."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        create: bool = False,
+        synced: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Open the file; `synced` is told the seconds that each sync of a piece took."""
+        self._synced = synced
         flags = os.O_WRONLY | os.O_APPEND | (os.O_CREAT if create else 0)
         self._descriptor = os.open(path, flags, 0o644)
         self.size = os.fstat(self._descriptor).st_size
@@ -226,7 +236,9 @@ class AppendFile:
         """
         try:
             write_all(self._descriptor, content)
+            began = perf_counter()
             os.fdatasync(self._descriptor)
+            self._synced(perf_counter() - began)
         except OSError as error:
             if not is_full(error):
                 raise LedgerFailed(f"writing failed: {error.strerror}") from error

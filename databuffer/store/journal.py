@@ -35,8 +35,10 @@ _MAGIC = b"cblb"
 class Journal:
     """The journals in a folder. One thread appends; another may settle meanwhile."""
 
-    def __init__(self, folder: Path, most: int) -> None:
-        self._folder, self._most = folder, most
+    def __init__(
+        self, folder: Path, most: int, synced: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self._folder, self._most, self._synced = folder, most, synced
         self._file: atomic.AppendFile | None = None
         self._open: Path | None = None
         self._next = 1
@@ -101,7 +103,7 @@ class Journal:
     def _begin(self) -> None:
         self._seal()
         path = self._folder / f"{self._next:020d}.blobs"
-        self._file = atomic.AppendFile(path, create=True)
+        self._file = atomic.AppendFile(path, create=True, synced=self._synced)
         self._open, self._next = path, self._next + 1
         atomic.sync_directory(self._folder)
 
