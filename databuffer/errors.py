@@ -19,6 +19,7 @@ DatabufferError
 │   ├── KeysMoved             an expected ledger key was touched meanwhile
 │   ├── BeyondHead            asked for what the ledger does not hold yet
 │   ├── KeyReused             an idempotency key of another request
+│   ├── InProgress            the same is being done already
 │   ├── PreconditionFailed
 │   └── PreconditionMissing
 ├── Unavailable               try again later
@@ -28,7 +29,8 @@ DatabufferError
 │   └── LedgerFailed          the disk lied; only a restart helps
 └── StorageFailed             the file system refused
     ├── VolumeFull
-    └── BadLine               a ledger line is not what was written
+    ├── BadLine               a ledger line is not what was written
+    └── BadFrame              compressed ledger lines are not what was written
 """
 
 from __future__ import annotations
@@ -130,6 +132,10 @@ class KeyReused(Refused):
     """An idempotency key came back with another request."""
 
 
+class InProgress(Refused):
+    """The same is being done already, and one at a time is enough."""
+
+
 class PreconditionFailed(Refused):
     """If-Match or If-None-Match does not hold."""
 
@@ -168,6 +174,10 @@ class VolumeFull(StorageFailed):
 
 class BadLine(StorageFailed):
     """A line is not what was written; the message says how that shows."""
+
+
+class BadFrame(StorageFailed):
+    """Compressed lines are not what was written; the message says how that shows."""
 
 
 def from_os_error(error: OSError) -> StorageFailed:
