@@ -43,6 +43,7 @@ from datastore_logic.web.rates import Rates
 if TYPE_CHECKING:
     from datastore_logic.access.identify import Judge
     from datastore_logic.access.roles import Principal
+    from datastore_logic.watch import Cache
 
 FOLLOWER = "condstore.follower"
 """Where `app.extensions` keeps the thread that gunicorn's worker starts after the fork."""
@@ -54,13 +55,14 @@ TIER = "condstore.tier"
 def create_app(config: Config | None = None, buffer: BufferClient | None = None) -> Flask:
     """Return the WSGI application; without a configuration, that of the environment."""
     config = config or Config.from_environ(os.environ)
-    database = Database(config.view_path, config.stream_tag, _prepared(config))
-    buffer = buffer or BufferClient(config)
+    metrics = Metrics(config)
+    prepared = _prepared(config, metrics.looked_up)
+    database = Database(config.view_path, config.stream_tag, prepared)
+    buffer = buffer or BufferClient(config, metrics.calling)
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
     token_use = TokenUse(buffer, database)
     tier = Tier(config, database, replica, buffer, acknowledged, token_use)
-    metrics = Metrics(database, config.metrics_path)
 
     app = Flask("datastore_logic")
     app.url_map.strict_slashes = False
@@ -112,10 +114,10 @@ def _token_judge(tier: Tier) -> Judge:
     return judge
 
 
-def _prepared(config: Config) -> Prepared:
+def _prepared(config: Config, watch: Cache) -> Prepared:
     """Return what a process keeps to answer faster; without SLICES_BYTES only in memory."""
     if not config.slices_bytes:
-        return Prepared()
+        return Prepared(watch=watch)
     folder, most = config.slices_path, config.slices_bytes
     slicer = Slicer(config.view_path, config.stream_tag, folder, most, config.log_format)
-    return Prepared(SliceFiles(folder, most), slicer.ask)
+    return Prepared(SliceFiles(folder, most), slicer.ask, watch)

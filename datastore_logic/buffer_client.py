@@ -38,6 +38,7 @@ from datastore_logic.errors import (
     PreconditionFailed,
 )
 from datastore_logic.logs import REQUEST_ID
+from datastore_logic.watch import Call, alone, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.config import Config, Endpoints
     from datastore_logic.domain.tags import Digest
+    from datastore_logic.watch import Around
 
 CONNECT_TIMEOUT: Final = 2.0
 LEDGER_TIMEOUT: Final = 10.0
@@ -146,7 +148,7 @@ class _Question:
 class BufferClient:
     """The databuffer at one URL. Constructing it opens no socket."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, around: Around = alone) -> None:
         scheme, _, host, port, self._prefix, _, _ = urllib3.util.parse_url(config.buffer_url)
         settings: dict[str, Any] = {"maxsize": config.threads + 2, "retries": False}
         if scheme == "https":
@@ -162,6 +164,7 @@ class BufferClient:
     # the streaming buffer -------------------------------------------------------------------
 
     def stat(self) -> Answer:
+        self._around = around
         """Return `{"n_itm","buff_size"}`."""
         return self._get(self._endpoints.stat)
 
@@ -316,12 +319,15 @@ class BufferClient:
         preload: bool = True,
     ) -> BaseHTTPResponse:
         """Send, with all that goes along with every request."""
-        headers = headers or {}
+        call = Call(name_of(method, path), headers or {})
         if request_id := REQUEST_ID.get():
-            headers["X-Request-Id"] = request_id
-        read = timeout or self._read_timeout
-        question = _Question(method, path, body, headers, read, twice, preload)
-        return self._let_in(self._shown(question) if self._secret else self._sent(question))
+            call.headers["X-Request-Id"] = request_id
+        with self._around(call):
+            read = timeout or self._read_timeout
+            question = _Question(method, path, body, call.headers, read, twice, preload)
+            response = self._shown(question) if self._secret else self._sent(question)
+            call.status = response.status
+            return self._let_in(response)
 
     def _shown(self, question: _Question) -> BaseHTTPResponse:
         """Send it with the secret; what was refused, with the other one, if it can be repeated."""

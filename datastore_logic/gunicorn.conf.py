@@ -14,6 +14,7 @@ import resource
 import shutil
 import socket
 import sys
+from itertools import count
 from typing import TYPE_CHECKING, NoReturn
 
 from datastore_logic import logs
@@ -80,6 +81,7 @@ CATCH_UP = 3.0  # s that the ready line waits for the view
 _ready_tokens: list[int] = []
 
 
+_numbers: dict[int, int] = {}
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
     logs.catch(_config.log_format)
@@ -138,14 +140,28 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
 
 
 def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Forget the gauges of a worker that is gone."""
+    """Forget the gauges of a worker that is gone; what it counted stays."""
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
 
-    mark_process_dead(worker.pid, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
+    number = _numbers.pop(worker.age)
+    mark_process_dead(number, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
 
 
 def _refuse_strangers(server: Arbiter) -> None:
     """Refuse to be reached from elsewhere unprotected, also where gunicorn's own --bind says so."""
+def pre_fork(_server: Arbiter, worker: Worker) -> None:
+    """Give the worker the lowest number that no living one has: its counters are kept by it."""
+    taken = set(_numbers.values())
+    _numbers[worker.age] = next(number for number in count() if number not in taken)
+
+
+def post_fork(_server: Arbiter, worker: Worker) -> None:
+    """Count in the files of the worker's number."""
+    from datastore_logic.web.metrics import share_as  # noqa: PLC0415 - not in the parent
+
+    share_as(_numbers[worker.age])
+
+
     if _config.authentication is Authentication.OFF:
         logging.getLogger("datastore_logic").warning(
             "AUTH=off: there is no authentication, whoever reaches this may do everything"

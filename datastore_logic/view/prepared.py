@@ -19,6 +19,7 @@ from datastore_logic.view.editions import edition, slices_of
 from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.slices import Damaged, Slices
 from datastore_logic.view.standing import look_up
+from datastore_logic.watch import unwatched
 
 if TYPE_CHECKING:
     import sqlite3
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.slice_files import SliceFiles
     from datastore_logic.view.standing import Standing
+    from datastore_logic.watch import Cache
 
     Ask = Callable[[TagRef, str], None]
     """Have slices made of the edition that a reference names."""
@@ -82,7 +84,13 @@ class Prepared:
     Without `files` only small contents get slices; without `ask` nobody is asked to make files.
     """
 
-    def __init__(self, files: SliceFiles | None = None, ask: Ask | None = None) -> None:
+    def __init__(
+        self,
+        files: SliceFiles | None = None,
+        ask: Ask | None = None,
+        watch: Cache = unwatched,
+    ) -> None:
+        self._watch = watch
         self._files = files
         self._ask = ask
         self._known: dict[_Key, _Known] = {}
@@ -106,6 +114,7 @@ class Prepared:
             key = (ref, find_content(snapshot, ref).tag.id)
         known = self._recalled(snapshot, key)
         slices = known.slices or self._slices(snapshot, known)
+        self._watch("slices", hit=slices is not None)
         if slices is None:
             return known.content, look_up(snapshot.connection, known.content, moment)
         try:
@@ -120,12 +129,14 @@ class Prepared:
         The view's file is left alone only if nothing at all was written since, and slices answer.
         """
         known = self._known.get(key)
-        if (
-            known is None
-            or known.slices is None
-            or known.generation is None
-            or known.generation != snapshot.generation
-        ):
+        is_current = (
+            known is not None
+            and known.slices is not None
+            and known.generation is not None
+            and known.generation == snapshot.generation
+        )
+        self._watch("prepared", hit=is_current)
+        if known is None or not is_current:
             known = _found_out(snapshot, key, known)
             self._remember(known)
         known.asked += 1

@@ -45,7 +45,8 @@ def blueprint(tier: Tier, metrics: Metrics) -> Blueprint:
     @routes.get("/metrics")
     def expose() -> Response:
         return Response(
-            metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8"
+            metrics.exposition(tier.database),
+            content_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
     return routes

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from datastore_logic.domain.errors import DomainError
 from datastore_logic.errors import BadRequest, BufferIsFrozen, LogicError, status_of
 from datastore_logic.logs import REQUEST_ID
-from datastore_logic.web import wire
+from datastore_logic.web import resolved, wire
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -48,7 +48,7 @@ def install(app: Flask, metrics: Metrics) -> None:
         if request.method == "OPTIONS":
             response.headers.pop("Content-Type", None)  # it has no body that could be of a type
         seconds = perf_counter() - g.began
-        metrics.observe(request, response, seconds)
+        metrics.observe(request, response, seconds, resolved.noted())
         if log.isEnabledFor(logging.DEBUG):
             words = request.method, request.url_rule, response.status_code, 1000 * seconds
             log.debug("%s %s: %d in %.1f ms", *words)

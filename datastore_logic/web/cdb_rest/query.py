@@ -12,7 +12,7 @@ from datastore_logic.domain.errors import BadName
 from datastore_logic.domain.tags import TagRef
 from datastore_logic.errors import NotFound
 from datastore_logic.view.resolve import resolve
-from datastore_logic.web import wire
+from datastore_logic.web import resolved, wire
 from datastore_logic.web.cdb_rest import asked
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
             least = max(wire.min_lsn(), ref.lsn or 0)
             with tier.reading(least, of=ref.name, lazily=True) as snapshot:
                 found = resolve(snapshot, ref, moment)
+                resolved.note("cdb", ref.name)
                 told = _told(found, ends)
                 if ref.fingerprint is not None:
                     return wire.immutable(told, ref.fingerprint)

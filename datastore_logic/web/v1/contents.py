@@ -10,7 +10,7 @@ import orjson
 from datastore_logic.errors import NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.resolve import resolve
-from datastore_logic.web import wire
+from datastore_logic.web import resolved, wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
@@ -35,6 +35,7 @@ def payloads(tier: Tier, tag: str) -> Response:
     ref, moment = asked.ref(tag), wire.moment()
     with asked.reading(tier, ref, lazily=True) as snapshot:
         found = resolve(snapshot, ref, moment, asked.only())
+        resolved.note("v1", ref.name)
         return shown.read(shown.resolution(found), snapshot, found.tag.lsn, ref)
 
 
@@ -55,6 +56,7 @@ def resolve_many(tier: Tier, tag: str) -> Response:
     with asked.reading(tier, ref) as snapshot:
         content = find_content(snapshot, ref)
         _refuse_unknown(content, kinds)
+        resolved.note("v1 many", ref.name)
         found = (_of_kinds(snapshot, ref, moment, kinds) for moment in moments)
         encoded = [orjson.Fragment(orjson.dumps(shown.resolution(each))) for each in found]
         answer = {"lsn": content.lsn, "resolutions": encoded}
