@@ -79,6 +79,7 @@ def create_app(config: Config) -> web.Application:
         app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
     app[keys.CONFIG], app[keys.METRICS] = config, Metrics()
     app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
+    app[keys.COMPRESSIBLE] = ledger
     app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
     app[health_routes.HEALTH], app[TRAFFIC] = health, traffic
     for module in (blob_routes, ledger_routes, state_routes, stream_routes, health_routes):

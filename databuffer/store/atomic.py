@@ -14,14 +14,14 @@ import hashlib
 import os
 import secrets
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from databuffer.errors import LedgerFailed, is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 TEMPORARY = ".tmp-"
 UNNAMED = os.O_TMPFILE
@@ -176,17 +176,24 @@ class Upload:
         """Make the bytes durable, still under no name."""
         os.fdatasync(self._descriptor)
 
+    def read_back(self) -> BinaryIO:
+        """Open what is synced, from the disk where it may be had from there."""
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        return self._source().open("rb")
+
     def publish(self, folder: Folder, name: str) -> bool:
         """Make the bytes visible under a name if it is free; say whether it was.
 
         They must be synced before; the name is durable only when its folder is.
         """
-        source = self._temporary or f"/proc/self/fd/{self._descriptor}"
         try:
-            folder.link(source, name)
+            folder.link(self._source(), name)
         except FileExistsError:
             return False
         return True
+
+    def _source(self) -> Path:
+        return self._temporary or Path(f"/proc/self/fd/{self._descriptor}")
 
     def close(self) -> None:
         """Let go of the temporary file; closing twice is harmless."""

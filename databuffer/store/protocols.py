@@ -153,3 +153,25 @@ class Ledger(Protocol):
 
     def head(self) -> Head:
         """Say where the durable ledger ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """What was compressed: how many segments, and their bytes before and after."""
+
+    segments: int
+    bytes_before: int
+    bytes_after: int
+
+
+class Compressible(Protocol):
+    """A ledger whose older parts can be kept in less room; what it answers stays the same.
+
+    Appends and reads go on meanwhile. What is replaced goes only once its replacement is durable,
+    read back, equal and listed; so whatever `compress` raises, and wherever it is killed, nothing
+    is lost, and what was done before stays done. It raises `InProgress` for a second call
+    meanwhile, `VolumeFull` when there is no room for old and new at once, and `Stopping`.
+    """
+
+    async def compress(self) -> Compressed:
+        """Compress everything that is not going to change and is not compressed yet."""

@@ -11,17 +11,18 @@ import asyncio
 import fcntl
 import logging
 import os
-import secrets
 from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from databuffer.errors import BeyondHead, DatabufferError, LedgerFailed, VolumeInUse
 from databuffer.store import atomic
+from databuffer.store.compression import Compression
 from databuffer.store.disk import Disk
 from databuffer.store.key_index import KeyIndex
-from databuffer.store.protocols import Appended, Head, NewEntry, Page
-from databuffer.store.segments import MANIFEST, Manifest, Scan, Segment, scan, segment_name
+from databuffer.store.protocols import Appended, Compressed, Head, NewEntry, Page
+from databuffer.store.scan import Scan, scan
+from databuffer.store.segment_files import SegmentFiles
 from databuffer.store.sequencer import Draft, Sequencer
 from databuffer.store.tail import Tail
 from databuffer.store.together import resolve
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from databuffer.store.lines import Entry
 
 _log = logging.getLogger(__name__)
-_PAGE = 8 << 20
 _TAIL = 1 << 20
 _BATCH_ENTRIES = 4096
 _BATCH_BYTES = 16 << 20
@@ -45,14 +45,13 @@ class VolumeLedger:
     """A `Ledger` in a directory: `open` it before, `close` it after."""
 
     def __init__(self, root: Path, disk: Disk, segment_bytes: int) -> None:
-        self._root, self._disk, self._segment_bytes = root, disk, segment_bytes
+        self._root, self._disk = root, disk
         self._thread = Disk(1, "ledger")
         self._sequencer = Sequencer()
         self._index = KeyIndex(root / "index.sqlite")
-        self._manifest: Manifest
-        self._file: atomic.AppendFile
+        self._files = SegmentFiles(root, segment_bytes, lambda _: None)
+        self._compression = Compression(self._files, disk, self._thread)
         self._head: Head
-        self._segments: list[Segment] = []
         self._tail = Tail(_TAIL)
         self._queue: deque[Waiting] = deque()
         self._lock = -1
@@ -64,7 +63,7 @@ class VolumeLedger:
     async def open(self) -> None:
         """Take the volume, check every line, start the writer; raise `CannotStart`."""
         await self._thread.run(self._open)
-        self._head = Head(self._manifest.ledger, self._sequencer.lsn, self._sequencer.hash)
+        self._head = Head(self._files.ledger, self._sequencer.lsn, self._sequencer.hash)
         self._writer = asyncio.create_task(self._write(), name="ledger writer")
         self._writer.add_done_callback(lambda _: self.failed.set())
 
@@ -73,6 +72,7 @@ class VolumeLedger:
         self.release()
         if self._lock < 0:
             return
+        await self._compression.ended()
         self._closing = True
         self._wake.set()
         await self._writer
@@ -80,8 +80,9 @@ class VolumeLedger:
         self._thread.close()
 
     def release(self) -> None:
-        """Let waiting readers go; later appends are still taken until `close`."""
+        """Let waiting readers go, compress no more; appends are still taken until `close`."""
         self._released = True
+        self._compression.stop()
         self._moved.set()
 
     async def append(self, entry: NewEntry) -> Appended:
@@ -102,7 +103,7 @@ class VolumeLedger:
             return Page(b"", after)
         if (page := self._tail.page(after, limit)) is not None:
             return page
-        return await self._disk.run(self._read, after, limit, head)
+        return await self._disk.run(self._files.read, after, limit, head)
 
     async def wait(self, after: int, seconds: float) -> None:
         """Return once there is an entry after this LSN, the time is up, or it closes."""
@@ -120,6 +121,10 @@ class VolumeLedger:
     def head(self) -> Head:
         """Say where the durable ledger ends."""
         return self._head
+
+    async def compress(self) -> Compressed:
+        """Compress every sealed segment that is not; also into the volume's reserve."""
+        return await self._compression.run()
 
     # --- the writer task -------------------------------------------------------------------
 
@@ -176,54 +181,15 @@ class VolumeLedger:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         draft = self._sequencer.draft(entries, now, self._index.find)
         if draft.lines:
-            if self._segments[-1].size >= self._segment_bytes:
-                self._rotate()
-            self._file.append(b"".join(draft.lines))
+            self._files.append(self._sequencer.lsn + 1, draft.lines[::2])
             self._note(draft)
         return draft
 
     def _note(self, draft: Draft) -> None:
         """Take over what is durable now."""
-        segment, first = self._segments[-1], self._sequencer.lsn + 1
-        for lsn, line in enumerate(draft.lines[::2], first):
-            segment.grow(lsn, len(line) + 1)
         self._sequencer.accept(draft)
         for key, lsn in draft.named.items():
             self._index.note(key, lsn)
-
-    def _rotate(self) -> None:
-        segment = Segment(
-            self._root / segment_name(self._sequencer.lsn + 1), self._sequencer.lsn + 1
-        )
-        file = atomic.AppendFile(segment.path, create=True)
-        try:
-            atomic.sync_directory(self._root)
-            self._list([*self._segments, segment])
-        except BaseException:
-            file.close()
-            raise
-        self._file.close()
-        self._file = file
-        self._segments.append(segment)
-
-    def _list(self, segments: list[Segment]) -> None:
-        names = tuple(segment.path.name for segment in segments)
-        manifest = Manifest(self._manifest.ledger, names)
-        atomic.replace(self._root / MANIFEST, manifest.encode())
-        self._manifest = manifest
-
-    def _read(self, after: int, limit: int, head: int) -> Page:
-        taken: list[bytes] = []
-        most = _PAGE
-        for segment in list(self._segments):
-            last = min(segment.last, head)
-            if after < last:
-                lines, count = segment.read(after + 1, min(limit, last - after), most)
-                taken.append(lines)
-                after, limit, most = after + count, limit - count, most - len(lines)
-                if after < last or not limit or most <= 0:
-                    break  # the next line was too much: one from the next segment would leave a gap
-        return Page(b"".join(taken), after)
 
     # --- opening and closing ---------------------------------------------------------------
 
@@ -256,22 +222,14 @@ class VolumeLedger:
 
     def _recover(self, found: Scan) -> None:
         """Everything was readable: now the disk may be changed."""
-        atomic.sweep(self._root)
-        self._segments = found.segments or [Segment(self._root / segment_name(1), 1)]
-        self._manifest = found.manifest or Manifest(secrets.token_hex(16), ())
-        self._file = atomic.AppendFile(self._segments[-1].path, create=not found.segments)
         if found.torn:
             _log.warning(
                 "cut %d bytes of an unfinished line after LSN %d", found.torn, self._sequencer.lsn
             )
-            self._file.cut(self._segments[-1].size)
-        self._file.sync()
-        atomic.sync_directory(self._root)
-        if found.unlisted or found.manifest is None:
-            self._list(self._segments)
+        self._files.recover(found, self._sequencer.lsn + 1)
 
     def _close(self) -> None:
-        self._file.close()
+        self._files.close()
         self._index.close()
         os.close(self._lock)
         self._lock = -1

@@ -8,12 +8,13 @@ from databuffer.buffer.service import StreamingBuffer
 from databuffer.config import Config
 from databuffer.gate import Places
 from databuffer.store.documents import Documents
-from databuffer.store.protocols import BlobStore, Ledger
+from databuffer.store.protocols import BlobStore, Compressible, Ledger
 from databuffer.web.metrics import Metrics
 
 CONFIG = web.AppKey("config", Config)
 BLOBS = web.AppKey("blobs", BlobStore)
 LEDGER = web.AppKey("ledger", Ledger)
+COMPRESSIBLE = web.AppKey("compressible", Compressible)
 DOCUMENTS = web.AppKey("documents", Documents)
 BUFFER = web.AppKey("buffer", StreamingBuffer)
 PLACES = web.AppKey("places", Places)

@@ -1,4 +1,4 @@
-"""`/ledger`: append one entry, read entries, ask where it ends."""
+"""`/ledger`: append one entry, read entries, ask where it ends, keep old ones in less room."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from databuffer.names import EntryType, parse_text
 from databuffer.shape import Shape
 from databuffer.store.protocols import NewEntry
 from databuffer.web.body import BodyReader, parse_object
-from databuffer.web.keys import CONFIG, LEDGER
+from databuffer.web.keys import COMPRESSIBLE, CONFIG, LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,13 @@ async def get_head(request: web.Request) -> web.Response:
     return web.Response(
         body=body, content_type="application/json", headers=_position(head, head.lsn)
     )
+
+
+@routes.post("/ledger/compress")
+async def post_compress(request: web.Request) -> web.Response:
+    """Compress what is sealed; answer when it is done. Whatever body is sent is ignored."""
+    done = await request.app[COMPRESSIBLE].compress()
+    return web.Response(body=orjson.dumps(done), content_type="application/json")
 
 
 def parse_entry(body: bytes) -> NewEntry:

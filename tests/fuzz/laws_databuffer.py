@@ -31,8 +31,10 @@ from databuffer.errors import (
 from databuffer.names import Digest, DocumentName, EntryType, PayloadTypeName, parse_text
 from databuffer.store import lines
 from databuffer.store.journal import _records
+from databuffer.store.manifest import Manifest, segment_name
 from databuffer.store.protocols import NewEntry
-from databuffer.store.segments import Manifest, _lines, scan, segment_name
+from databuffer.store.scan import scan
+from databuffer.store.segments import lines_of
 from databuffer.store.sequencer import Sequencer
 from databuffer.web.actor import ACTOR, actor_of
 from databuffer.web.download import _range
@@ -105,7 +107,7 @@ def line_reader(data: bytes) -> None:
     for most in (1, 3, 1 << 20):
         file = io.BytesIO(data)
         found = list(
-            _lines(lambda size, file=file, most=most: file.read(min(size, most)), len(data))
+            lines_of(lambda size, file=file, most=most: file.read(min(size, most)), len(data))
         )
         assert b"".join(found) == data
         assert all(each.index(b"\n") == len(each) - 1 for each in found[:-1])
