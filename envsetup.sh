@@ -71,7 +71,9 @@
 : "${HEADER_TIMEOUT:=10}"; export HEADER_TIMEOUT
 # Bytes a second that the sender of a body must keep up on average; 0 for any.
 : "${MIN_BODY_RATE:=1024}"; export MIN_BODY_RATE
-# Seconds to finish what was taken after SIGTERM.
+# Seconds after SIGTERM in which new connections are still taken; each answer ends its connection.
+: "${DRAIN_SECONDS:=2}"; export DRAIN_SECONDS
+# Seconds to finish what was taken after that.
 : "${SHUTDOWN_GRACE:=20}"; export SHUTDOWN_GRACE
 # debug, info, warning or error.
 : "${LOG_LEVEL:=info}"; export LOG_LEVEL

@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from databuffer import logs
@@ -71,7 +71,7 @@ def _one_line(error: Exception) -> str:
 
 async def serve(config: Config) -> int:
     """Serve until told to stop (0) or until the ledger fails (1)."""
-    stop = _stop_signals()
+    stop, hurry = _stop_signals()
     app = create_app(config)
     runner = Runner(
         app,
@@ -88,6 +88,8 @@ async def serve(config: Config) -> int:
             await listener.open()
             _announce(config, app, listener)
             failed = await _first(stop, app[VOLUME_LEDGER].failed)
+            if not failed:
+                failed = await _take_leave(app, config.drain_seconds, hurry)
             await _drain(listener, app, config.shutdown_grace)
         finally:
             await runner.cleanup()
@@ -105,11 +107,17 @@ async def _certificate(config: Config) -> AsyncIterator[Certificate | None]:
         yield certificate
 
 
-def _stop_signals() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
+def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Return what SIGTERM sets, and what Ctrl-C sets besides: a person waits."""
+    loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    def hurried() -> None:
+        stop.set()
+        hurry.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, hurried)
+    return stop, hurry
 
 
 def _announce(config: Config, app: web.Application, listener: Listener) -> None:
@@ -122,6 +130,14 @@ def _announce(config: Config, app: web.Application, listener: Listener) -> None:
     sys.stdout.flush()
 
 
+async def _take_leave(app: web.Application, seconds: float, hurry: asyncio.Event) -> bool:
+    """Serve on for a while, so that nobody's connection is cut in use; say if the ledger failed."""
+    app[TRAFFIC].leave()
+    with suppress(TimeoutError):
+        return await asyncio.wait_for(_first(hurry, app[VOLUME_LEDGER].failed), seconds)
+    return False
+
+
 async def _drain(listener: Listener, app: web.Application, grace: float) -> None:
     """Finish what was begun. The framework's own way to stop drops the rest of a body."""
     listener.close()
@@ -132,9 +148,11 @@ async def _drain(listener: Listener, app: web.Application, grace: float) -> None
 async def _first(stop: asyncio.Event, failed: asyncio.Event) -> bool:
     """Wait for either; say whether it was the failure."""
     waiting = [asyncio.create_task(event.wait()) for event in (stop, failed)]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for task in waiting:
-        task.cancel()
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
     return failed.is_set()
 
 

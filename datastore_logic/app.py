@@ -37,6 +37,7 @@ from datastore_logic.web import (
     v1,
 )
 from datastore_logic.web.address import FromProxies
+from datastore_logic.web.health import Serving
 from datastore_logic.web.metrics import Metrics
 from datastore_logic.web.rates import Rates
 
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 FOLLOWER = "condstore.follower"
 """Where `app.extensions` keeps the thread that gunicorn's worker starts after the fork."""
+
+WORKER = "condstore.worker"
+"""Where it keeps what gunicorn's worker tells of itself."""
 
 TIER = "condstore.tier"
 """Where it keeps what the handlers work with."""
@@ -64,6 +68,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     token_use = TokenUse(buffer, database)
     tier = Tier(config, database, replica, buffer, acknowledged, token_use)
 
+    worker = Serving()
     app = Flask("datastore_logic")
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # it would redirect, and with a page
@@ -77,13 +82,13 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         glitchflow.blueprint(tier),
         v1.blueprint(tier),
         cdb_rest.blueprint(tier),
-        health.blueprint(tier, metrics),
+        health.blueprint(tier, metrics, worker),
         pages.blueprint(tier),
         sign_in.blueprint(config.access, identify, rates),
     ):
         app.register_blueprint(blueprint)
     app.wsgi_app = FromProxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign,assignment]  # as Flask's documentation wraps it
-    app.extensions[TIER] = tier
+    app.extensions[TIER], app.extensions[WORKER] = tier, worker
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
     return app
 

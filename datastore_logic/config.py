@@ -98,6 +98,7 @@ class Config:
     header_timeout: float = 10.0
     body_timeout: float = 30.0
     min_body_rate: int = 1024
+    drain_seconds: float = 2.0
     max_iovs: int = 250_000
     rate_reads: str = "3000/second"
     rate_writes: str = "2000/second"
@@ -133,6 +134,7 @@ class Config:
             ),
             buffer_timeout=env.seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
             view_wait=env.seconds(environ, "VIEW_WAIT", default.view_wait),
+            drain_seconds=env.seconds(environ, "DRAIN_SECONDS", default.drain_seconds, zero=True),
             shutdown_grace=env.integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
             iov_mode=IovMode(env.one_of(environ, "CDB_IOV_MODE", default.iov_mode, *IovMode)),
             slices_bytes=env.integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),

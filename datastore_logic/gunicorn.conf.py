@@ -21,6 +21,7 @@ from datastore_logic import logs
 from datastore_logic.config import Authentication, Config
 from datastore_logic.errors import BadConfiguration
 from datastore_logic.loopback import is_loopback
+from datastore_logic.serving.alive import TIMES_BUFFER_TIMEOUT
 from datastore_logic.serving.certificates import Certificates
 from datastore_logic.serving.pace import Limits
 
@@ -69,7 +70,8 @@ if _config.tls_cert is not None and _config.tls_key is not None:
     certfile, keyfile = str(_config.tls_cert), str(_config.tls_key)
     _certificates = Certificates(_config.tls_cert, _config.tls_key)
 timeout = 60
-graceful_timeout = _config.shutdown_grace
+# Until the arbiter kills its workers; each of them gives requests in flight SHUTDOWN_GRACE.
+graceful_timeout = math.ceil(_config.drain_seconds) + _config.shutdown_grace + 2
 # Its comings and goings are of use to who hunts a defect in it; ours are logged below.
 loglevel = "debug" if _config.log_level == "debug" else "warning"
 proc_name = "datastore_logic"
@@ -102,12 +104,19 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
-    from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415 - not in the parent process
+    from datastore_logic.app import FOLLOWER, TIER, WORKER  # noqa: PLC0415 - not in the parent
     from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
     worker.limits = Limits(
-        _config.header_timeout, _config.body_timeout, _config.min_body_rate, keepalive
+        head=_config.header_timeout,
+        body=_config.body_timeout,
+        rate=_config.min_body_rate,
+        idle=keepalive,
+        drain=_config.drain_seconds,
+        stuck=TIMES_BUFFER_TIMEOUT * _config.buffer_timeout,
     )
+    worker.cfg.set("graceful_timeout", _config.shutdown_grace)
+    worker.wsgi.extensions[WORKER].is_stopping = worker.stopping.is_set
     gc.freeze()  # what came up with the process stays; bulk bodies and answers are no cycles
     gc.set_threshold(50_000)
     worker.wsgi.extensions[FOLLOWER].start()

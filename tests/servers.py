@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
 READY_WITHIN = 30.0
+AT_ONCE = {"DRAIN_SECONDS": "0"}
+"""Tests stop servers often; those that look at how one stops say for how long it goes on."""
+
 TIER_SECRET = "the-secret-of-both-tiers-in-tests"  # noqa: S105 - BUFFER_TOKEN of tests alone
 
 
@@ -98,7 +101,7 @@ class Running:
         with self.log.open("a") as stderr:
             self.process = subprocess.Popen(
                 self.command,
-                env={**os.environ, **self.environ},
+                env={**os.environ, **AT_ONCE, **self.environ},
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,

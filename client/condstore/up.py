@@ -99,7 +99,7 @@ def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:
     logic = Address(environ.get("HOST") or "127.0.0.1", port, "PORT", scheme)
     if buffer.port == logic.port:
         raise UsageError(f"SERVURL and PORT both say port {logic.port}; give each its own")
-    passed = {**environ, "PYTHONUNBUFFERED": "1"}
+    passed = {**environ, "PYTHONUNBUFFERED": "1", "DRAIN_SECONDS": "0"}  # nobody is routed here
     grace = _seconds(environ.get("SHUTDOWN_GRACE") or "20", "SHUTDOWN_GRACE") + _LEEWAY
     return (
         Plan("databuffer", (sys.executable, "-m", "databuffer"), passed, buffer, grace),

@@ -7,6 +7,7 @@ from aiohttp import web
 from prometheus_client.exposition import generate_latest
 
 from databuffer.health import Health
+from databuffer.version import installed
 from databuffer.web.keys import BUFFER, CONFIG, LEDGER, METRICS, PLACES
 from databuffer.web.traffic import TRAFFIC
 
@@ -25,12 +26,16 @@ async def get_ready(request: web.Request) -> web.Response:
     """Whether writes would succeed, and how full the volume is."""
     app = request.app
     report = await app[HEALTH].report()
-    head, ready = app[LEDGER].head(), report.ready and not app[TRAFFIC].stopping
+    config, stopping = app[CONFIG], app[TRAFFIC].leaving
+    head, ready = app[LEDGER].head(), report.ready and not stopping
     body = {
         "ready": ready,
+        "stopping": stopping,
         "ledger": {"id": head.ledger, "lsn": head.lsn},
         "volume": report.volume(),
-        "authentication": app[CONFIG].authentication,
+        "authentication": config.authentication,
+        "tls": config.tls_cert is not None,
+        "version": installed(),
         "buffer": app[BUFFER].state.description()["dstatus"],
         "checks": report.checks,
     }

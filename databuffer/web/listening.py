@@ -81,9 +81,10 @@ class Listener:
             loop.add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
-        """Take no more; those there are go on."""
+        """Take the last that are waiting, for a closed port resets them; all of them go on."""
         loop = asyncio.get_running_loop()
         for listening in self._sockets:
+            self._accept(listening)
             loop.remove_reader(listening)
             listening.close()
         self._sockets.clear()

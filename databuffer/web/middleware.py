@@ -51,6 +51,9 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
     """Put the request id on whatever is answered, before its headers leave, and no versions."""
     response.headers[REQUEST_ID] = request.get(keys.REQUEST_ID, "-")
     response.headers["Server"] = keys.SERVER
+    if request.app[TRAFFIC].leaving:
+        response.headers["Connection"] = "close"
+        response.force_close()
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:

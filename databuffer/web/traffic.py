@@ -1,4 +1,4 @@
-"""The requests being answered now, and the way to stop: no new ones, the others to their end."""
+"""The requests being answered now, and the way to stop: the last ones, then those to their end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Traffic:
     def __init__(self) -> None:
         self._inside = 0
         self._empty = asyncio.Event()
-        self.stopping = False
+        self.leaving = self.stopping = False
 
     @contextmanager
     def request(self, *, always: bool) -> Iterator[None]:
@@ -35,9 +35,13 @@ class Traffic:
             if self.stopping and not self._inside:
                 self._empty.set()
 
+    def leave(self) -> None:
+        """Let everybody in as before, but have each answer end its connection."""
+        self.leaving = True
+
     async def stop(self, grace: float) -> None:
         """Let nobody in; return when nobody is inside, or after `grace` seconds."""
-        self.stopping = True
+        self.leaving = self.stopping = True
         if self._inside:
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace):

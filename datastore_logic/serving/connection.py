@@ -79,9 +79,9 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
             case Stage.PARTING:
                 return seconds > limits.linger
             case Stage.IDLE:
-                return seconds > (limits.linger if stopping else limits.idle)
+                return seconds > (limits.farewell if stopping else limits.idle)
             case Stage.HEAD | Stage.HANDSHAKE:
-                return seconds > (min(limits.linger, limits.head) if stopping else limits.head)
+                return seconds > (min(limits.farewell, limits.head) if stopping else limits.head)
             case _:
                 return False
 

@@ -43,6 +43,8 @@ class Line:
         """How the peer has to take the answer."""
         self.missing = math.inf
         """Bytes of the body that have not come yet."""
+        self.moved = 0.0
+        """When a thread last took or sent a byte, on the clock that never goes back."""
         self._has_come: Callable[[], None] = lambda: None
         self._waits: tuple[Pace, float] | None = None
         self._is_given_up = False
@@ -113,8 +115,9 @@ class Line:
         began = monotonic()
         while (piece := self._received(size)) is None:
             self._wait(select.POLLIN, self.sending, began)
+        self.moved = monotonic()
         if self.sending is not None:
-            self.sending.after(monotonic() - began, len(piece))
+            self.sending.after(self.moved - began, len(piece))
             self.missing -= len(piece)
             if self.missing <= 0:
                 self._has_come()
@@ -135,8 +138,9 @@ class Line:
                 except TooSlow as reason:
                     raise BrokenPipeError(errno.EPIPE, "the answer is not taken") from reason
             rest = rest[sent:]
+            self.moved = monotonic()
             if self.taking is not None:
-                self.taking.after(monotonic() - began, sent)
+                self.taking.after(self.moved - began, sent)
 
     def send(self, data: bytes) -> int:
         """Send everything: gunicorn's `100 Continue`."""

@@ -73,6 +73,15 @@ class Limits:
     idle: float = 75.0
     linger: float = 2.0
     """In which a client may still send after our last word, and after SIGTERM."""
+    drain: float = 0.0
+    """For which new connections are taken after SIGTERM."""
+    stuck: float = 300.0
+    """After which threads that get nowhere are taken for dead."""
+
+    @property
+    def farewell(self) -> float:
+        """How long after SIGTERM a connection may stay idle: a request may be on its way."""
+        return max(self.linger, self.drain)
 
     def pace(self) -> Pace:
         """Return the pace of one who begins."""

@@ -1,16 +1,14 @@
-"""What is answered to a connection that no request was understood of: JSON, as to all others."""
+"""What is answered without the application: JSON, as all that it answers itself."""
 
 from __future__ import annotations
 
 import logging
 import secrets
+from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import orjson
-
-if TYPE_CHECKING:
-    from http import HTTPStatus
 
 CODES: Final = MappingProxyType({408: "too_slow", 503: "busy"})
 """Where the code that programs know is not HTTP's own word."""
@@ -20,9 +18,19 @@ _log = logging.getLogger(__name__)
 
 def refusal(status: HTTPStatus, detail: str, *, retry_after: int | None = None) -> bytes:
     """Return a whole answer that closes the connection, and log it under the id it tells."""
-    request_id = secrets.token_hex(8)
     code = CODES.get(status, status.phrase.lower().replace(" ", "_").replace("-", "_"))
-    body = orjson.dumps({"detail": detail, "code": code, "request_id": request_id})
+    return compose(status, {"detail": detail, "code": code}, retry_after=retry_after)
+
+
+def compose(
+    status: HTTPStatus, told: dict[str, object], *, retry_after: int | None = None
+) -> bytes:
+    """Return a whole answer in JSON that closes the connection, and log it if it is a failure."""
+    request_id = secrets.token_hex(8)
+    if status >= HTTPStatus.BAD_REQUEST:
+        told = {**told, "request_id": request_id}
+        _log.info("request %s: %d %s", request_id, status.value, told.get("detail"))
+    body = orjson.dumps(told)
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         "Connection: close",
@@ -33,5 +41,4 @@ def refusal(status: HTTPStatus, detail: str, *, retry_after: int | None = None) 
     ]
     if retry_after is not None:
         lines.append(f"Retry-After: {retry_after}")
-    _log.info("request %s: %d %s", request_id, status.value, detail)
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

@@ -12,6 +12,11 @@ clients that send a byte a second hold every thread there is. Here:
 - **Under pressure the slowest ends first.** If uploads wait for a place, or requests for a thread,
   because peers are waited for, then the slowest of these end, unless they send (or take their
   answers) at sixteen times MIN_BODY_RATE.
+- **Stopping is said.** From SIGTERM on each answer says `Connection: close`. For DRAIN_SECONDS new
+  connections are still taken: whoever routes them here hears of our end a little later. Then the
+  port closes, idle connections a moment later, and requests in flight have SHUTDOWN_GRACE.
+- **Alive is answered by who is free.** When all threads are taken the main thread answers /livez:
+  503 only if none of them gets anywhere, however busy they are (serving/alive.py).
 - **Full is said.** Above its share of MAX_CONNECTIONS a worker first closes idle connections; then
   it answers 503 to new ones instead of leaving them to wonder. Where the system has no descriptor
   left it pauses for a second rather than spin.
@@ -30,7 +35,9 @@ from collections import deque
 from functools import partial
 from heapq import nsmallest
 from http import HTTPStatus
+from math import inf
 from selectors import EVENT_READ
+from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +50,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
+from datastore_logic.serving import alive
 from datastore_logic.serving.connection import Connection, Stage
 from datastore_logic.serving.incoming import MOST_HEAD, Outlook
 from datastore_logic.serving.pace import Limits
@@ -52,6 +60,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable
     from concurrent.futures import Future
+
+    from gunicorn.http.message import Request
 
     from datastore_logic.serving.line import Line
 
@@ -92,6 +102,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
     limits = Limits()
     """Set by gunicorn.conf.py before the first connection."""
 
+    sockets: list[socket.socket]
+
     @classmethod
     def check_config(cls, cfg: object, log: object) -> None:
         """Find nothing wrong: idle connections give way where there are few places."""
@@ -103,7 +115,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         self._served: set[Connection] = set()
         self._uploads: set[Connection] = set()
         self._queue: deque[Connection] = deque()
+        self.stopping = Event()
+        """Set at SIGTERM; /readyz looks at it too."""
         self._look_at = self._accept_from = 0.0
+        self._accept_until = inf
+        self._last_free = monotonic()
         self._crowded_since: float | None = None
 
     def run(self) -> None:
@@ -114,15 +130,47 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
             log.warning("%d open files are for %d connections", files, self.worker_connections)
         super().run()
 
+    def handle_exit(self, _sig: int, _frame: object) -> None:
+        """Begin to stop, at SIGTERM."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self._accept_until = monotonic() + self.limits.drain
+            self.method_queue.defer(self._begin_to_stop)
+
+    def _begin_to_stop(self) -> None:
+        """Let who waits now wait a moment more: a request may be on its way."""
+        for conn in self._watched:
+            if conn.stage in {Stage.IDLE, Stage.HEAD}:
+                conn.enter(conn.stage)
+
+    def _stop_accepting(self) -> None:
+        """Close the port, after the last of the connections that are waiting: it resets them."""
+        for listener in self.sockets if self._accepting else ():
+            while self._accept(listener):
+                pass
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        self.sockets = []
+        self.alive = False
+
     # a connection comes -------------------------------------------------------------------------
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection, and what has come on it."""
+        self._accept(listener)
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Take one; return whether there was one."""
         try:
             client, address = listener.accept()
         except OSError as reason:
             self._not_accepted(reason)
-            return
+            return False
+        self._begin(listener, client, address)
+        return True
+
+    def _begin(self, listener: socket.socket, client: socket.socket, address: object) -> None:
         try:
             if self.cfg.is_ssl:
                 client = gunicorn_sock.ssl_context(self.cfg).wrap_socket(
@@ -179,6 +227,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
                 self._close(conn)
             case Outlook.HEAD | Outlook.BODY:
                 self._watch(conn, EVENT_READ)
+            case Outlook.WHOLE if self._is_crowded and alive.is_asked(conn.incoming.held):
+                self._tell_alive(conn)
             case Outlook.WHOLE:
                 self._serve(conn)
             case Outlook.PART:
@@ -200,9 +250,29 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
     def _serve(self, conn: Connection) -> None:
         """Hand a connection to a thread."""
         self._unwatch(conn)
+        if not self._is_crowded:
+            self._last_free = monotonic()
         conn.hand_over(partial(self.method_queue.defer, self._has_come, conn))
         self._served.add(conn)
         self.enqueue_req(conn)
+
+    @property
+    def _is_crowded(self) -> bool:
+        threads: int = self.cfg.threads
+        return len(self._served) >= threads
+
+    def _tell_alive(self, conn: Connection) -> None:
+        """Answer /livez here, where all threads are taken."""
+        latest = max(self._last_free, *(served.sock.moved for served in self._served))
+        conn.sock.offer(alive.answer(monotonic() - latest, self.limits.stuck))
+        self._part(conn)
+
+    def handle_request(self, req: Request, conn: Connection) -> bool:
+        """Serve a request; the connection ends with it if we do."""
+        if self.stopping.is_set():
+            req.force_close()
+        goes_on: bool = super().handle_request(req, conn)
+        return goes_on
 
     def _has_come(self, conn: Connection) -> None:
         """Give the place of an upload to another: of its body nothing is missing any more."""
@@ -212,6 +282,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
     def finish_request(self, conn: Connection, fs: Future[object]) -> None:
         """Wait for the next request of a connection whose thread is done, or part."""
         self._served.discard(conn)
+        self._last_free = monotonic()
         self._has_come(conn)
         if fs.cancelled() or fs.exception() is not None or not fs.result():
             self._part(conn)
@@ -277,7 +348,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events, not longer than until somebody's time may be over."""
-        super().wait_for_and_dispatch_events(min(timeout, TICK) if self.nr_conns else timeout)
+        soon = self.nr_conns or self.stopping.is_set()
+        super().wait_for_and_dispatch_events(min(timeout, TICK) if soon else timeout)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Close every connection that waits for something, at the very end."""
@@ -285,10 +357,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
             self._close(conn)
 
     def _cap_keepalive(self, _deadline: float) -> None:
-        """Let who waits at SIGTERM wait a moment more: a request may be on its way."""
-        for conn in self._watched:
-            if conn.stage in {Stage.IDLE, Stage.HEAD}:
-                conn.enter(conn.stage)
+        """Do nothing: `Connection.is_late` says how long who waits may do so."""
 
     def murder_pending(self) -> None:
         """Part with who is too slow; gunicorn calls this whenever it has dispatched events."""
@@ -296,9 +365,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         if now < self._look_at:
             return
         self._look_at = now + TICK
-        stopping = not self.alive
+        if self.alive and now >= self._accept_until:
+            self._stop_accepting()
+        stopping = self.stopping.is_set()
         for conn in [conn for conn in self._watched if conn.is_late(now, stopping=stopping)]:
-            self._end(conn)
+            self._go_on(conn)  # what has come this very moment is not lost
+            if conn.watched and conn.is_late(now, stopping=stopping):
+                self._end(conn)
         while self._queue and self._queue[0].is_late(now, stopping=stopping):
             self._refuse(self._queue.popleft(), HTTPStatus.SERVICE_UNAVAILABLE, NO_PLACE)
         self._relieve(now)

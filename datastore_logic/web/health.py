@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response
 
 from datastore_logic.errors import ViewError
+from datastore_logic.version import installed
 from datastore_logic.web.wire import answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from datastore_logic.services.tier import Tier
     from datastore_logic.web.metrics import Metrics
 
 
-def blueprint(tier: Tier, metrics: Metrics) -> Blueprint:
+@dataclass
+class Serving:
+    """What the process that serves tells of itself."""
+
+    is_stopping: Callable[[], bool] = lambda: False
+
+
+def blueprint(tier: Tier, metrics: Metrics, worker: Serving) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("health", __name__)
+    config = tier.config
+    how = {
+        "authentication": config.authentication,
+        "reads": "authenticated" if config.access.reads_authenticated else "anonymous",
+        "freeze_approvals": config.access.freeze_approvals,
+        "tls": config.tls_cert is not None,
+        "version": installed(),
+    }
 
     @routes.get("/livez")
     def livez() -> Response:
@@ -25,21 +44,25 @@ def blueprint(tier: Tier, metrics: Metrics) -> Blueprint:
     @routes.get("/readyz")
     def readyz() -> Response:
         """Ready once the view has reached the head seen at the start, databuffer away or not."""
+        stopping = worker.is_stopping()
         try:
             position = tier.database.position()
         except ViewError as reason:
-            return answer({"ready": False, "detail": str(reason)}, 503)
-        told = {
-            "ready": position.caught_up,
+            away = {"ready": False, "stopping": stopping, "detail": str(reason), **how}
+            return answer(away, 503)
+        ready = position.caught_up and not stopping
+        told: dict[str, object] = {
+            "ready": ready,
+            "stopping": stopping,
             "databuffer": "reachable" if position.reachable else "away",
             "writes": position.caught_up and position.reachable and position.halted is None,
             "ledger": position.ledger or None,
             "applied_lsn": position.applied_lsn,
             "head_lsn": position.head_lsn,
             "halted": position.halted,
-            "authentication": tier.config.authentication,
+            **how,
         }
-        status = 200 if position.caught_up else 503
+        status = 200 if ready else 503
         return answer(told, status, lsn=position.applied_lsn, away=not position.reachable)
 
     @routes.get("/metrics")

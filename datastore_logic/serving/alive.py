@@ -1,0 +1,31 @@
+"""/livez where every thread is taken: only whether they get anywhere, not how busy they are.
+
+Busy is no reason to be started again, nor is a databuffer that is away or hangs: its callers give
+up after BUFFER_TIMEOUT. Threads of which none has ended a request, or moved a byte, in ten times
+that long hang for good.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Final
+
+from datastore_logic.serving.refusal import compose
+
+TIMES_BUFFER_TIMEOUT: Final = 10
+
+_ASKED: Final = re.compile(rb"(?:GET|HEAD) /livez(?:\?[^ ]*)? HTTP/1\.")
+
+
+def is_asked(held: bytes | bytearray) -> bool:
+    """Tell whether a request that has come is for /livez."""
+    return _ASKED.match(held) is not None
+
+
+def answer(nowhere: float, stuck: float) -> bytes:
+    """Return the answer where for so many seconds no thread got anywhere."""
+    if nowhere <= stuck:
+        return compose(HTTPStatus.OK, {"alive": True})
+    words = f"For {nowhere:.0f} s none of the threads got anywhere."
+    return compose(HTTPStatus.SERVICE_UNAVAILABLE, {"alive": False, "detail": words})
