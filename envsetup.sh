@@ -114,6 +114,8 @@
 : "${VIEW_WAIT:=5}"; export VIEW_WAIT
 # Bytes of the disk beside the view for slices, which answer for large, quiet tags; 0 for none.
 : "${SLICES_BYTES:=4294967296}"; export SLICES_BYTES
+# Whether a replica without a view begins with a checkpoint, if there is a fitting one: on or off.
+: "${CHECKPOINTS:=on}"; export CHECKPOINTS
 # Whether nopayloaddb's clients mean ends of IOVs as exclusive (continuous) or inclusive (discrete).
 : "${CDB_IOV_MODE:=continuous}"; export CDB_IOV_MODE
 # Who may read: anonymous (everybody) or authenticated.

@@ -16,12 +16,14 @@ from datastore_logic.config import Authentication, Config
 from datastore_logic.services.tier import Tier
 from datastore_logic.services.token_use import TokenUse
 from datastore_logic.view.acknowledged import Acknowledged
+from datastore_logic.view.copying import Copies
 from datastore_logic.view.database import Database
 from datastore_logic.view.follower import Follower
 from datastore_logic.view.prepared import Prepared
 from datastore_logic.view.replica import Replica
 from datastore_logic.view.slice_files import SliceFiles
 from datastore_logic.view.slicer import Slicer
+from datastore_logic.view.starting import Starting
 from datastore_logic.view.tokens import KnownTokens
 from datastore_logic.web import (
     authenticate,
@@ -66,7 +68,8 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
     token_use = TokenUse(buffer, database)
-    tier = Tier(config, database, replica, buffer, acknowledged, token_use)
+    copies = Copies(database, config.view_path)
+    tier = Tier(config, database, replica, buffer, acknowledged, token_use, copies)
 
     worker = Serving()
     app = Flask("datastore_logic")
@@ -89,7 +92,8 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         app.register_blueprint(blueprint)
     app.wsgi_app = FromProxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign,assignment]  # as Flask's documentation wraps it
     app.extensions[TIER], app.extensions[WORKER] = tier, worker
-    app.extensions[FOLLOWER] = Follower(replica, database, config.view_path)
+    starting = _starting(config, database, buffer)
+    app.extensions[FOLLOWER] = Follower(replica, database, config.view_path, starting, copies)
     return app
 
 
@@ -117,6 +121,11 @@ def _token_judge(tier: Tier) -> Judge:
         return token.principal
 
     return judge
+
+
+def _starting(config: Config, database: Database, buffer: BufferClient) -> Starting:
+    wanted, view = config.checkpoints, config.view_path
+    return Starting(database, buffer, config.stream_tag, view, wanted=wanted)
 
 
 def _prepared(config: Config, watch: Cache) -> Prepared:

@@ -125,7 +125,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A request; `read` seconds may pass until its answer, `twice` it may do no harm."""
+    """A request; `read` seconds may pass until its answer, `twice` it may do no harm.
+
+    What streams may wait for that long also to connect, and to send its next piece: urllib3 has one
+    time for both, and a databuffer that writes to a slow disk takes no bytes meanwhile.
+    """
 
     method: str
     path: str
@@ -160,11 +164,11 @@ class BufferClient:
         self._secret = TierSecret(config.access.buffer_token)
         self._public_url = config.buffer_public_url
         self._complained_at = -math.inf
+        self._around = around
 
     # the streaming buffer -------------------------------------------------------------------
 
     def stat(self) -> Answer:
-        self._around = around
         """Return `{"n_itm","buff_size"}`."""
         return self._get(self._endpoints.stat)
 
@@ -235,10 +239,16 @@ class BufferClient:
 
     # payloads -------------------------------------------------------------------------------
 
-    def store_blob(self, body: Iterable[bytes], length: int | None) -> StoredBlob:
-        """Store the bytes and return their digest. They are not held whole."""
+    def store_blob(
+        self, body: Iterable[bytes], length: int | None, *, patience: float | None = None
+    ) -> StoredBlob:
+        """Store the bytes and return their digest. They are not held whole.
+
+        With `patience` (s) the databuffer may fall silent for that long.
+        """
         headers = {} if length is None else {"Content-Length": str(length)}
-        answer = expect(_answer(self._send("POST", "/blobs", body, headers)))
+        sent = self._send("POST", "/blobs", body, headers, timeout=patience)
+        answer = expect(_answer(sent))
         found = told(answer, "digest", "size")
         return StoredBlob(found["digest"], found["size"], answer.status == 201)
 
@@ -362,7 +372,8 @@ class BufferClient:
 
     def _sent(self, question: _Question) -> BaseHTTPResponse:
         """Send, and once more where that can do no harm."""
-        wait = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=question.read)
+        connect = question.read if question.streams else CONNECT_TIMEOUT
+        wait = urllib3.Timeout(connect=connect, read=question.read)
         sent = False
         for last in (not question.twice, True):
             try:

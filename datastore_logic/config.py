@@ -88,6 +88,7 @@ class Config:
     shutdown_grace: int = 20
     iov_mode: IovMode = IovMode.CONTINUOUS
     slices_bytes: int = 4_294_967_296
+    checkpoints: bool = True
     access: Access = field(default_factory=Access)
     buffer_ca: Path | None = None
     buffer_public_url: str = ""
@@ -138,6 +139,7 @@ class Config:
             shutdown_grace=env.integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
             iov_mode=IovMode(env.one_of(environ, "CDB_IOV_MODE", default.iov_mode, *IovMode)),
             slices_bytes=env.integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),
+            checkpoints=env.one_of(environ, "CHECKPOINTS", "on", "on", "off") == "on",
             access=Access.from_environ(environ),
             buffer_ca=env.certificates(environ, "BUFFER_CA"),
             buffer_public_url=env.url(environ, "BUFFER_PUBLIC_URL", default.buffer_public_url),

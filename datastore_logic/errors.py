@@ -9,6 +9,7 @@
     ├── Unauthenticated     nobody has proven who asks
     ├── KeysAway            the keys that would prove it cannot be had now
     ├── Forbidden           whoever asks may not
+    │   ├── NotEverywhere   or not on every tag
     │   └── CannotGive      nor give a token what they have not themselves
     ├── CrossSite           a web page of another site asks, where nobody is verified
     ├── TooManyRequests     of one caller in too short a time
@@ -19,11 +20,14 @@
     ├── Conflict            others kept changing what this was decided about
     │   ├── KeyReused       an Idempotency-Key that named another request
     │   ├── TokenAlreadyMade  by the request that this repeats; its secret was told then
-    │   └── AuthenticationOff  nobody is told apart, so nobody gives tokens
+    │   ├── AuthenticationOff  nobody is told apart, so nobody gives tokens
+    │   └── CopyUnderWay    this replica copies its view already
     ├── BufferIsFrozen      the streaming buffer takes nothing until it is cleaned
+    ├── ScratchFull         the disk of the view has no room for a copy
     ├── ViewError           this replica's view cannot answer
     │   ├── ViewBuilding    it is being built; it would answer too little
     │   ├── ViewBehind      it has not reached the LSN asked for
+    │   ├── CopyFailed      it cannot be copied
     │   └── LedgerTooNew    an entry in the ledger needs a newer version; reads go on
     └── DatabufferError     the databuffer did not do it
         ├── BufferAway      it cannot be reached, or failed; nothing was done
@@ -118,6 +122,16 @@ class Forbidden(LogicError):
         where = f"the role {role} on tag {tag}" if tag else f"the role {role}, given you on no tag"
         super().__init__(f"Permission denied: this needs {where}.")
         self.told = {"role": str(role)} | ({} if tag is None else {"tag": tag})
+
+
+class NotEverywhere(Forbidden):
+    """Whoever asks has not the role on every tag, which this is about."""
+
+    def __init__(self, role: str) -> None:
+        super(Forbidden, self).__init__(
+            f"Permission denied: this needs the role {role} on all tags, by the pattern '.*'."
+        )
+        self.told = {"role": str(role), "tags": ".*"}
 
 
 class CannotGive(Forbidden):
@@ -223,6 +237,16 @@ class AuthenticationOff(Conflict):
         )
 
 
+class CopyUnderWay(Conflict):
+    """A checkpoint is being made here: a second copy would only take the first one's disk."""
+
+    code = "busy"
+    retry_after = 10
+
+    def __init__(self) -> None:
+        super().__init__("This replica is making a checkpoint already; come again.")
+
+
 class BufferIsFrozen(LogicError):
     """The streaming buffer takes nothing until it is cleaned."""
 
@@ -238,6 +262,15 @@ class Busy(LogicError):
 
     code = "busy"
     retry_after = 5
+
+
+class ScratchFull(LogicError):
+    """The disk that the view lies on has no room for a copy of it."""
+
+    code = "scratch_full"
+
+    def __init__(self) -> None:
+        super().__init__("The disk of this replica's view has no room for a copy of it.")
 
 
 class ViewError(LogicError):
@@ -256,6 +289,12 @@ class ViewBehind(ViewError):
     """The view did not reach the LSN asked for in time."""
 
     code = "view_behind"
+
+
+class CopyFailed(ViewError):
+    """The view cannot be copied."""
+
+    code = "copy_failed"
 
 
 class LedgerTooNew(ViewError):
@@ -339,6 +378,7 @@ STATUS: Final[Mapping[type[Exception], int]] = MappingProxyType(
         PreconditionFailed: 409,
         BufferIsFrozen: 503,
         Busy: 503,
+        ScratchFull: 507,
         ViewError: 503,
         DatabufferError: 503,
     }

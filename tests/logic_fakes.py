@@ -154,7 +154,9 @@ class FakeBuffer(BufferClient):
 
     # payloads
 
-    def store_blob(self, body: Iterable[bytes], length: int | None) -> StoredBlob:
+    def store_blob(
+        self, body: Iterable[bytes], length: int | None, *, patience: float | None = None
+    ) -> StoredBlob:
         """Keep the bytes."""
         self._reached()
         content = b"".join(body)

@@ -21,7 +21,10 @@ _LSN: Final = re.compile(r"[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that may be sent again as it is; `body` is bytes, or a file to read whole."""
+    """A request that may be sent again as it is; `body` is bytes, or a file to read whole.
+
+    For `silent` seconds the server may say nothing, None for as long as it usually may.
+    """
 
     method: str
     path: str
@@ -31,6 +34,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     accept: frozenset[int] = frozenset()
     stream: bool = False
+    silent: float | None = None
 
 
 def tag_path(ref: str, *rest: str) -> str:

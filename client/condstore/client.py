@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from condstore.buffering import Buffering
 from condstore.config import Settings, access_of, urls_of
 from condstore.granting import Granting
+from condstore.keeping import Keeping
 from condstore.reading import Reading
 from condstore.retry import HASTY, Policy
 from condstore.writing import Writing
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from condstore.transport import Timeouts
 
 
-class Client(Reading, Writing, Buffering, Granting):
+class Client(Reading, Writing, Buffering, Granting, Keeping):
     """Talk to the logic tier at `urls`, as patiently as `policy` says.
 
     What is not given the environment says: CONDSTORE_URL where the servers are, CONDSTORE_TOKEN or

@@ -151,7 +151,7 @@ class Transport:
                 headers=headers,
                 auth=bearer(shown),
                 verify=self._access.ca_file(base),
-                timeout=(self._timeouts.connect, self._timeouts.silent),
+                timeout=(self._timeouts.connect, call.silent or self._timeouts.silent),
                 stream=call.stream,
                 allow_redirects=False,
             )

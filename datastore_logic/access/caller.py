@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.errors import Forbidden, NotFound, Unauthenticated
+from datastore_logic.errors import Forbidden, NotEverywhere, NotFound, Unauthenticated
 
 if TYPE_CHECKING:
     from datastore_logic.access.roles import Principal, Role
@@ -38,6 +38,15 @@ class Right:
         """
         if not self.principal.may(self.role, tag):
             raise Forbidden(self.role, tag)
+
+    def refuse_unless_everywhere(self) -> None:
+        """Do nothing where the role is given on every tag there is or will be.
+
+        Raises:
+            NotEverywhere: it is not.
+        """
+        if not self.principal.may_everywhere(self.role):
+            raise NotEverywhere(self.role)
 
     def refuse_unless_on(self, tag: str) -> None:
         """Do nothing where the role is given on the tag.

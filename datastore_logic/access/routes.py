@@ -97,6 +97,8 @@ ROUTES: Final[Mapping[str, Need | Role]] = MappingProxyType(
         "v1.list_tokens": ADMIN,
         "v1.make_token": ADMIN,
         "v1.revoke_token": VERIFIED,
+        # the store as a whole: by an admin of every tag, which the handler sees to
+        "v1.make_checkpoint": ADMIN,
         # nopayloaddb's API; old and new names of a route are one endpoint
         "cdb_rest.list_statuses": READ,
         "cdb_rest.list_tags": READ,

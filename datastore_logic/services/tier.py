@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datastore_logic.config import Config
     from datastore_logic.services.token_use import TokenUse
     from datastore_logic.view.acknowledged import Acknowledged
+    from datastore_logic.view.copying import Copies
     from datastore_logic.view.database import Database, Snapshot
     from datastore_logic.view.replica import Replica
 
@@ -37,6 +38,7 @@ class Tier:
     buffer: BufferClient
     acknowledged: Acknowledged
     token_use: TokenUse
+    copies: Copies
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     bytes_read: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(BYTES_READ))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datastore_logic.view.prepared import Prepared
     from datastore_logic.view.sight import Sees
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 NO_HASH: Final = "0" * 64
 
@@ -42,7 +42,8 @@ class Position:
     """Which ledger a view reflects and how far.
 
     `tokens` is the hash of the last entry about API tokens: what is remembered of them under it
-    still holds.
+    still holds. `started_lsn` is where the checkpoint stood that the view began with, None without
+    one; `checkpoint_lsn` the newest that this pod has to do with, 0 for none.
     """
 
     ledger: str
@@ -55,6 +56,8 @@ class Position:
     stream_tag: str
     tokens: str
     reachable: bool
+    started_lsn: int | None
+    checkpoint_lsn: int
 
     @property
     def caught_up(self) -> bool:
@@ -228,6 +231,39 @@ class Database:
             if not self._usable() or _same(read_position(self._open_writer()), seen):
                 self._create()
 
+    def copy(self, to: Path) -> None:
+        """Write the view, as it stands at one moment, to a file that is not there yet.
+
+        No lock is held: requests are answered and entries applied meanwhile. What was deleted from
+        the view is not in the copy, and a view that is damaged has none.
+
+        Raises:
+            ViewBuilding: there is no view, or a damaged one.
+            sqlite3.Error: it cannot be written.
+        """
+        opened = self._connect(reading=False)  # which would refuse to write, were it to read
+        try:
+            opened.connection.execute("VACUUM INTO ?", (str(to.absolute()),))
+        except sqlite3.DatabaseError as reason:
+            self._forsake_if_damaged(opened, reason)
+            raise
+        finally:
+            opened.connection.close()
+
+    def put(self, made: Path, ledger: str, lsn: int) -> bool:
+        """Have a view that was made elsewhere, at an LSN of a ledger, take the place of this one.
+
+        Return False if there is one that is complete, as far already, or of another ledger: it
+        stays.
+        """
+        with self._exclusive():
+            if self._usable():
+                now = read_position(self._open_writer())
+                if now.complete or now.applied_lsn >= lsn or now.ledger != ledger:
+                    return False
+            self._put(made)
+            return True
+
     def close(self) -> None:
         """Close what this thread and the applying connection have open."""
         with self._apply_lock:
@@ -343,15 +379,13 @@ class Database:
 
     def _create(self) -> None:
         """Replace whatever is at the path by an empty view."""
-        self._close_writer()
         made = self._path.with_name(f"{self._path.name}.new")
-        _remove(made)
-        schema = (resources.files(__package__) / "schema.sql").read_text()
+        remove(made)
         connection = sqlite3.connect(made, isolation_level=None)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(f"BEGIN; {schema}")
+        connection.executescript(f"BEGIN; {schema()}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("INSERT INTO link VALUES (1, 0, '')")
+        connection.execute("INSERT INTO link VALUES (1, 0, '', NULL, 0)")
         connection.execute(
             "INSERT INTO buffer VALUES (1, 0, 0, 'OPERATIONAL', 'databuf', 'databuf')"
         )
@@ -361,8 +395,13 @@ class Database:
         )
         connection.execute("COMMIT")
         connection.close()  # which leaves no journal beside it
+        self._put(made)
+
+    def _put(self, made: Path) -> None:
+        """Have the path name another file: whole, and without a journal of its own."""
+        self._close_writer()
         # Nobody may see the new file beside the old one's journal, nor half of it.
-        _remove(self._path)
+        remove(self._path)
         made.replace(self._path)
 
 
@@ -399,7 +438,12 @@ def _is_damage(reason: sqlite3.DatabaseError) -> bool:
     return getattr(reason, "sqlite_errorcode", None) in DAMAGE
 
 
-def _remove(path: Path) -> None:
+def schema() -> str:
+    """Return the tables of a view, in SQL."""
+    return (resources.files(__package__) / "schema.sql").read_text()
+
+
+def remove(path: Path) -> None:
     """Remove a database, itself first: SQLite leaves the journal of a file that is gone alone."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -409,11 +453,12 @@ def read_position(connection: sqlite3.Connection) -> Position:
     """Return where the view stands, in the connection's transaction if it has one."""
     row = connection.execute(
         "SELECT ledger, applied_lsn, hash, head_lsn, target_lsn, complete, halted, stream_tag,"
-        " tokens, reachable FROM position, link"
+        " tokens, reachable, started_lsn, checkpoint_lsn FROM position, link"
     ).fetchone()
     if row is None:
         raise ViewBuilding("The view is being made; ask again shortly.")
-    ledger, applied, last_hash, head, target, complete, halted, stream_tag, tokens, reachable = row
+    ledger, applied, last_hash, head, target, complete, halted, stream_tag, tokens, *link = row
+    reachable, started, checkpoint = link
     return Position(
         ledger,
         applied,
@@ -425,6 +470,8 @@ def read_position(connection: sqlite3.Connection) -> Position:
         stream_tag,
         tokens,
         bool(reachable),
+        started,
+        checkpoint,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -61,15 +61,9 @@ def read_entry(line: bytes, after_lsn: int, after_hash: str) -> Entry:
         UnknownEvent: a newer version wrote it.
         BadEvent: it is malformed.
     """
-    try:
-        told = orjson.loads(line)
-        lsn, previous = told["lsn"], told["prev"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as reason:
-        raise BrokenChain(f"what follows LSN {after_lsn} is no ledger entry") from reason
-    if lsn != after_lsn + 1 or previous != after_hash:
-        raise BrokenChain(f"LSN {lsn} does not follow LSN {after_lsn} as it was known")
+    told = linked(line, after_lsn, after_hash)
     return Entry(
-        lsn,
+        told["lsn"],
         told["time"],
         told["actor"],
         parse(told["type"], told["data"]),
@@ -78,3 +72,19 @@ def read_entry(line: bytes, after_lsn: int, after_hash: str) -> Entry:
         asked if isinstance(asked := told["data"].get("asked"), str) else None,
         hashlib.sha256(line).hexdigest(),
     )
+
+
+def linked(line: bytes, after_lsn: int, after_hash: str) -> dict[str, Any]:
+    """Return what a ledger line says, which must follow the entry of `after_lsn` and `after_hash`.
+
+    Raises:
+        BrokenChain: it does not follow.
+    """
+    try:
+        told: dict[str, Any] = orjson.loads(line)
+        lsn, previous = told["lsn"], told["prev"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as reason:
+        raise BrokenChain(f"what follows LSN {after_lsn} is no ledger entry") from reason
+    if lsn != after_lsn + 1 or previous != after_hash:
+        raise BrokenChain(f"LSN {lsn} does not follow LSN {after_lsn} as it was known")
+    return told

@@ -1,7 +1,8 @@
 """The thread that keeps a pod fresh by itself: a long poll of the ledger, one a pod.
 
 Every worker starts one; the lock on a file beside the view elects which one polls, and the
-kernel passes it on when that worker ends. It also notes, for all workers, whether the
+kernel passes it on when that worker ends. It also has a view that is being built begin with a
+checkpoint, sweeps what killed workers left beside the view, and notes, for all workers, whether the
 databuffer is reached.
 """
 
@@ -22,8 +23,10 @@ from datastore_logic.errors import DatabufferError, ViewError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from datastore_logic.view.copying import Copies
     from datastore_logic.view.database import Database
     from datastore_logic.view.replica import Replica
+    from datastore_logic.view.starting import Starting
 
 POLL: Final = 5
 """Seconds a long poll lasts: so long at most until a view that was deleted is missed."""
@@ -52,9 +55,18 @@ def caught_up(database: Database, within: float) -> bool:
 class Follower:
     """Follows the ledger in a thread of its own. Constructing it starts nothing."""
 
-    def __init__(self, replica: Replica, database: Database, view_path: Path) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        database: Database,
+        view_path: Path,
+        starting: Starting,
+        copies: Copies,
+    ) -> None:
         self._replica = replica
         self._database = database
+        self._starting = starting
+        self._copies = copies
         self._lock_path = view_path.with_name(f"{view_path.name}.follower")
         self._stopping = threading.Event()
         self._reachable: bool | None = None
@@ -78,7 +90,14 @@ class Follower:
                 except BlockingIOError:
                     self._stopping.wait(random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                 else:
+                    self._sweep()
                     self._follow()
+
+    def _sweep(self) -> None:
+        """Remove what is beside the view of workers that were killed; nobody needs it removed."""
+        with suppress(OSError):
+            self._starting.sweep()
+            self._copies.sweep()
 
     def _follow(self) -> None:
         wait = FIRST_WAIT
@@ -88,6 +107,8 @@ class Follower:
                 if not greeted:
                     self._replica.greet()
                     greeted = True
+                if self._starting.take():
+                    self._reachable = None
                 self._note(reachable=True)
                 position = self._replica.pull(wait=POLL)
                 if not position.reachable:

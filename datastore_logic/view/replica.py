@@ -193,7 +193,7 @@ class Replica:
         try:
             self._apply(position.applied_lsn, entries)
         except BrokenChain as reason:
-            if position.complete:
+            if position.complete or position.started_lsn == position.applied_lsn:
                 self._begin_again(position, str(reason))
             else:  # it was just begun again: reading the same ledger once more mends nothing
                 self._halt(position.applied_lsn, reason)

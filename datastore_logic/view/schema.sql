@@ -19,11 +19,15 @@ CREATE TABLE position (
     tokens TEXT NOT NULL
 );
 
--- Whether the pod's follower reaches the databuffer, and since when.
+-- What is of this pod and in no ledger: whether its follower reaches the databuffer, and since when;
+-- the LSN of the checkpoint that this view began with, NULL where it was built from the ledger; that
+-- of the newest checkpoint the pod began with or made, 0 for none.
 CREATE TABLE link (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     reachable INTEGER NOT NULL,
-    since TEXT NOT NULL
+    since TEXT NOT NULL,
+    started_lsn INTEGER,
+    checkpoint_lsn INTEGER NOT NULL
 );
 
 -- The LSN that last touched a key: what an append expects.

@@ -34,7 +34,7 @@ METHODS = {
     "storePayload": "put_payload", "missingPayloads": "lacks", "fetchPayload": "open",
     "describePayload": "put_payload", "listSegments": "segments", "linkPayload": "payload_link",
     "withdrawFreeze": "withdraw_freeze", "whoami": "whoami", "listTokens": "tokens",
-    "makeToken": "make_token", "revokeToken": "revoke_token",
+    "makeToken": "make_token", "revokeToken": "revoke_token", "makeCheckpoint": "make_checkpoint",
 }  # fmt: skip
 """Which method makes which call of the API."""
 

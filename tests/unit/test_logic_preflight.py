@@ -37,7 +37,7 @@ class Tag:
     def __init__(self, path):
         self.view = LedgerView(path)
         self.buffer = FakeBuffer()
-        self.tier = Tier(Config(), None, None, self.buffer, None, None)
+        self.tier = Tier(Config(), None, None, self.buffer, None, None, None)
         self.view.add(TagCreated(TAG))
 
     def add(self, *rows, kind="Beam", tag="TAG", **told):

@@ -83,7 +83,10 @@ def test_the_follower_goes_on_when_it_cannot_even_note_what_failed(tmp_path):
             """Find the disk full."""
             raise sqlite3.OperationalError("database or disk is full")
 
-    follower = Follower(Away(), Away(), tmp_path / "view.sqlite")
+        def sweep(self):
+            """Find nothing to sweep."""
+
+    follower = Follower(Away(), Away(), tmp_path / "view.sqlite", Away(), Away())
     follower.start()
     assert all(tried.acquire(timeout=10) for _ in range(3))
     follower.stop()

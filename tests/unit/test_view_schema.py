@@ -6,7 +6,7 @@ from importlib import resources
 
 from datastore_logic.view.database import SCHEMA_VERSION
 
-KNOWN = (8, "68935b9319c10b9e")
+KNOWN = (9, "e4d0b540f913eabc")
 """The version, and the schema that it is of, but for comments and white space."""
 
 

@@ -1,6 +1,7 @@
 """What the servers answer, as values; each idea in its own module, all of them named here."""
 
 from condstore.results.buffer import Buffer, FreezeAsked, Readiness, Stored, Validity
+from condstore.results.checkpoint import Checkpoint
 from condstore.results.parsing import Json, parse
 from condstore.results.payloads import Blob, Inserted, NewIOV, Payload, PayloadIOV, Resolution
 from condstore.results.review import (
@@ -35,6 +36,7 @@ __all__ = [
     "Blob",
     "Buffer",
     "Change",
+    "Checkpoint",
     "ComparedPayload",
     "Difference",
     "FreezeAsked",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from flask import Blueprint
 
 from datastore_logic.web.v1 import (
+    checkpoint,
     contents,
     document,
     iovs,
@@ -30,6 +31,7 @@ ROUTES: Final = (
     *payloads.ROUTES,
     *tokens.ROUTES,
     *whoami.ROUTES,
+    *checkpoint.ROUTES,
     *document.ROUTES,
 )
 
