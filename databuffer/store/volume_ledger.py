@@ -12,11 +12,11 @@ import fcntl
 import logging
 import os
 from collections import deque
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from databuffer.errors import BeyondHead, DatabufferError, LedgerFailed, VolumeInUse
 from databuffer.store import atomic
+from databuffer.store.clock import Clock
 from databuffer.store.compression import Compression
 from databuffer.store.disk import Disk
 from databuffer.store.key_index import KeyIndex
@@ -47,7 +47,7 @@ class VolumeLedger:
     def __init__(self, root: Path, disk: Disk, segment_bytes: int) -> None:
         self._root, self._disk = root, disk
         self._thread = Disk(1, "ledger")
-        self._sequencer = Sequencer()
+        self._sequencer, self._clock = Sequencer(), Clock()
         self._index = KeyIndex(root / "index.sqlite")
         self._files = SegmentFiles(root, segment_bytes, lambda _: None)
         self._compression = Compression(self._files, disk, self._thread)
@@ -178,7 +178,7 @@ class VolumeLedger:
     # --- in the ledger's thread ------------------------------------------------------------
 
     def _decide(self, entries: Sequence[NewEntry]) -> Draft:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = self._clock.now(self._sequencer.time)
         draft = self._sequencer.draft(entries, now, self._index.find)
         if draft.lines:
             self._files.append(self._sequencer.lsn + 1, draft.lines[::2])
@@ -227,6 +227,7 @@ class VolumeLedger:
                 "cut %d bytes of an unfinished line after LSN %d", found.torn, self._sequencer.lsn
             )
         self._files.recover(found, self._sequencer.lsn + 1)
+        self._clock.now(self._sequencer.time)  # a clock that is behind is told of at the start
 
     def _close(self) -> None:
         self._files.close()
