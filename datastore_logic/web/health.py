@@ -60,6 +60,8 @@ def blueprint(tier: Tier, metrics: Metrics, worker: Serving) -> Blueprint:
             "applied_lsn": position.applied_lsn,
             "head_lsn": position.head_lsn,
             "halted": position.halted,
+            "started_from": "ledger" if position.started_lsn is None else "checkpoint",
+            "checkpoint_lsn": position.checkpoint_lsn or None,
             **how,
         }
         status = 200 if ready else 503
