@@ -78,7 +78,7 @@ class Chain:
         try:
             return tuple(
                 Named(_hex(digest), None if size is None else int(size), self.lsn)
-                for digest, size in _pairs(kind, data)
+                for digest, size in pairs(kind, data)
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self.problems.append(Problem(self.lsn, f"{kind} names no payloads ({error})"))
@@ -93,7 +93,7 @@ def _own_damage(line: bytes) -> Iterator[str]:
         yield "its crc does not match its bytes (damaged)"
 
 
-def _pairs(kind: Json, data: Json) -> Iterator[tuple[Json, Json]]:
+def pairs(kind: Json, data: Json) -> Iterator[tuple[Json, Json]]:
     """Yield digest and size of each payload kept here that an entry of a known type names."""
     if kind == "buffer.stored":
         yield data["digest"], int(data["size"])

@@ -20,6 +20,9 @@ CondstoreError                     exit 1
 ├── UnexpectedAnswer               whatever answered does not speak our contract
 ├── DamagedPayload                 bytes that do not hash to the digest they were asked by
 ├── DamagedBundle                  an offline bundle that is not what was written
+├── DamagedBackup                  a backup that is not what was written, or not all of it
+├── WrongBackup                    what would mix two histories, or write over something
+├── NotWritten                     a file of a backup that the disk did not take: no room, broken
 ├── NotInBundle                    a moment or type that an offline bundle was not pulled for
 ├── NotProven                      what a server told of a tag does not give its fingerprint
 ├── UnreadableFile                 a file that cannot be read, or is not the strain file it seems
@@ -195,6 +198,18 @@ class DamagedPayload(CondstoreError):
 
 class DamagedBundle(CondstoreError):
     """An offline bundle that is not what was written; it answers nothing."""
+
+
+class DamagedBackup(CondstoreError):
+    """A backup that is not what was written, or a volume's ledger that does not fit it."""
+
+
+class WrongBackup(CondstoreError):
+    """A backup or a restore that would mix two histories, or write over something: not begun."""
+
+
+class NotWritten(CondstoreError):
+    """A file of a backup, or of a volume made of it, that the disk did not take."""
 
 
 class NotInBundle(CondstoreError):

@@ -7,19 +7,16 @@ with the tier secret if there is one. What is appended while it walks is left fo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
-from condstore import interrupts
+from condstore import interrupts, ledger
 from condstore.access import NOBODY, Access
 from condstore.chain import START, Chain, Named, Problem
-from condstore.errors import NotFound, UnexpectedAnswer
 from condstore.producer.exchange import Asked, connected
-from condstore.results import parse
 from condstore.retry import HASTY
 from condstore.retry_async import persist_async
 from condstore.transport import Timeouts
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from condstore.ledger import Head
     from condstore.producer.exchange import Exchange
 
     Tell = Callable[[str, int, int], object]
@@ -39,17 +37,7 @@ _PAGE = 5000
 _AT_ONCE = 16
 _PIECE = 1 << 20
 _AS_IT_IS: Final = {"Accept-Encoding": "identity"}
-_FOUND: Final = frozenset({200})
 _FOUND_OR_NOT: Final = frozenset({200, 404})
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Where the ledger ended when the walk began."""
-
-    ledger: str
-    lsn: int
-    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +68,7 @@ def verify(
 async def _verify(url: str, hashed: bool, tell: Tell, access: Access) -> Report:
     async with connected((url,), _AT_ONCE, HASTY, Timeouts(), access, "DB_BURL") as exchange:
         walk = _Walk(url, exchange, tell)
-        head = await walk.head()
+        head = await ledger.head(exchange, url)
         chain, named = await walk.ledger(head)
         wrong = await walk.payloads(named, hashed=hashed)
     problems = (*chain.problems, *_ends_elsewhere(chain, head), *wrong)
@@ -106,18 +94,13 @@ class _Walk:
     def __init__(self, url: str, exchange: Exchange, tell: Tell) -> None:
         self._url, self._exchange, self._tell = url, exchange, tell
 
-    async def head(self) -> Head:
-        body = await self._get("/ledger/head")
-        return parse(lambda text: _head(orjson.loads(text)), body, f"{self._url}/ledger/head")
-
     async def ledger(self, head: Head) -> tuple[Chain, tuple[Named, ...]]:
         """Take every line up to the head; return the chain and each payload once."""
         chain, named, told = Chain(), dict[str, Named](), 0
-        while told < head.lsn:
-            page = await self._get(f"/ledger?after={told}&limit={_PAGE}&wait=0")
-            lines = page.splitlines()[: head.lsn - told]
-            for line in lines:
-                for one in chain.take(line):
+        asked = ledger.pages(self._exchange, self._url, 0, head.lsn, _PAGE)
+        async with contextlib.aclosing(asked) as pages:
+            async for lines in pages:
+                for one in (one for line in lines for one in chain.take(line)):
                     known = named.setdefault(one.hex, one)
                     if known.size is None:
                         named[one.hex] = one
@@ -126,10 +109,8 @@ class _Walk:
                             Problem(one.lsn, f"says {one.size} bytes of {one.hex[:12]}, "
                                     f"LSN {known.lsn} says {known.size}")
                         )  # fmt: skip
-            if not lines:
-                break
-            told += len(lines)
-            self._tell(ENTRIES, told, head.lsn)
+                told += len(lines)
+                self._tell(ENTRIES, told, head.lsn)
         return chain, tuple(named.values())
 
     async def payloads(self, named: tuple[Named, ...], *, hashed: bool) -> list[Problem]:
@@ -159,19 +140,6 @@ class _Walk:
             if one.size is not None and length != str(one.size):
                 return f"has {length or 'no'} bytes, the ledger says {one.size}"
             return await _hash_differs(response, one.hex) if hashed else ""
-
-    async def _get(self, path: str) -> bytes:
-        try:
-            return (await self._exchange.send(Asked("GET", path, accept=_FOUND))).body
-        except NotFound as error:
-            raise UnexpectedAnswer(
-                f"{self._url}{path} is not there: DB_BURL must name the databuffer, "
-                "not the logic tier"
-            ) from error
-
-
-def _head(answer: dict[str, object]) -> Head:
-    return Head(str(answer["ledger"]), int(str(answer["lsn"])), str(answer["hash"]))
 
 
 async def _hash_differs(response: aiohttp.ClientResponse, expected: str) -> str:

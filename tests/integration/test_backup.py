@@ -1,42 +1,238 @@
-"""A backup taken from a running databuffer, in the order that docs/operations.md gives, starts."""
+"""Backups of a databuffer that runs: consistent, incremental, restored to any of its moments."""
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
+import pytest
+from backup_store import LARGE, Store, entries, files, sound
 from cdb import Cdb
-from load import ask
+from load import ask, seeded
 from logic_pair import Pair
 from servers import databuffer, databuffer_at, eventually, logic
 
-
-def append(url, count):
-    """Append notes to the ledger."""
-    for _ in range(count):
-        entry = {"type": "test.note", "actor": "test", "data": {"pad": "x" * 200}, "keys": ["a/b"]}
-        assert ask("POST", f"{url}/ledger", entry).status == 201
+from condstore import backup
+from condstore.backup import Until
+from condstore.errors import DamagedBackup, UsageError, WrongBackup
 
 
-def test_a_copy_of_a_growing_ledger_is_the_ledger_of_some_moment(tmp_path):
-    """Manifest first, then the newest segment first; meanwhile segments are sealed and begun."""
-    copy = tmp_path / "restored" / "volume" / "ledger"
-    copy.mkdir(parents=True)
+@pytest.fixture
+def store(tmp_path):
+    """Run a databuffer whose ledger has several segments."""
     with databuffer(tmp_path, LEDGER_SEGMENT_BYTES="4096") as running:
-        ledger = tmp_path / "volume" / "ledger"
-        append(running.url, 30)
-        shutil.copy(ledger / "ledger.json", copy)
-        append(running.url, 30)
-        for segment in sorted(ledger.glob("*.jsonl"), reverse=True):
-            shutil.copy(segment, copy)
-            append(running.url, 20)
-        head = ask("GET", f"{running.url}/ledger/head").json
-    with databuffer(tmp_path / "restored") as restored:
-        found = ask("GET", f"{restored.url}/ledger/head").json
-        assert found["ledger"] == head["ledger"]
-        assert 60 <= found["lsn"] < head["lsn"]
+        made = Store(running)
+        yield made
+        made.http.clear()
 
 
-def test_under_another_id_a_restored_copy_never_answers_what_was_lost(tmp_path):
+def test_a_backup_under_load_is_the_store_of_one_moment(store, tmp_path):
+    """It has every entry up to its LSN and the bytes of every payload they name, no more."""
+    for number in range(40):
+        store.put(b"payload %d" % number)
+    store.put(os.urandom(LARGE))
+    with store.under_load():
+        taken = backup.backup(store.url, tmp_path / "backup").record
+    assert 41 <= taken.lsn < len(store.payloads)
+    assert sound(tmp_path / "backup") == taken
+    assert taken.blobs == taken.lsn
+    store.expect(tmp_path / "backup", taken.lsn)
+
+
+def test_the_next_backup_adds_and_rewrites_nothing(store, tmp_path):
+    """Not a byte of a segment or a payload changes, so a copy of the directory is cheap."""
+    directory = tmp_path / "backup"
+    rewritten = {"backup.json", "ledger/ledger.json"}
+    for turn in range(3):
+        for number in range(10):
+            store.put(b"payload %d of %d" % (number, turn))
+        before = files(directory) if turn else {}
+        taken = backup.backup(store.url, directory)
+        assert (taken.entries, taken.blobs) == (10, 10)
+        after = files(directory)
+        assert [name for name in before if after[name] != before[name]] == (
+            sorted(rewritten) if turn else []
+        )
+    assert sound(directory).lsn == 30
+    again = backup.backup(store.url, directory)
+    assert (again.entries, again.blobs, again.record.lsn) == (0, 0, 30)
+    assert {name for name, digest in files(directory).items() if digest != after[name]} == {
+        "backup.json"
+    }
+
+
+def test_a_databuffer_starts_on_a_backup(store, tmp_path):
+    """It is laid out as a volume is, so that whoever has it can ask it."""
+    for number in range(20):
+        store.put(b"payload %d" % number)
+    backup.backup(store.url, tmp_path / "other" / "volume")
+    with databuffer(tmp_path / "other") as copy:
+        assert entries(copy, tmp_path) == entries(store.running, tmp_path / "other")
+
+
+def test_a_restore_ends_at_any_entry(store, tmp_path):
+    """By LSN or by the time of the last entry to keep, with only the payloads kept entries name."""
+    for number in range(60):
+        store.put(b"payload %d" % number)
+        if number % 25 == 0:
+            backup.backup(store.url, tmp_path / "backup")
+    backup.backup(store.url, tmp_path / "backup")
+    (tmp_path / "live").mkdir()
+    live = entries(store.running, tmp_path / "live")
+    chance = seeded(7)
+    for turn, lsn in enumerate([1, 60, *chance.sample(range(2, 60), 4)]):
+        folder = tmp_path / f"restored-{turn}"
+        folder.mkdir()
+        until = Until(lsn) if turn % 2 else Until(None, live[lsn - 1]["time"])
+        done = backup.restore(tmp_path / "backup", folder / "volume", until=until)
+        assert (done.lsn, done.time, done.payloads) == (lsn, live[lsn - 1]["time"], lsn)
+        store.expect(folder / "volume", lsn)
+        if turn < 3:
+            with databuffer(folder) as restored:
+                assert entries(restored, folder) == live[:lsn]
+                head = ask("GET", f"{restored.url}/ledger/head").json
+                assert head["ledger"] == done.ledger != done.was
+                note = {"type": "test.note", "actor": "test", "data": {}, "keys": []}
+                assert ask("POST", f"{restored.url}/ledger", note).json == {"lsn": lsn + 1}
+
+
+def test_a_time_between_two_entries_keeps_the_one_before(store, tmp_path):
+    """A time without a zone is UTC; one before all entries, or after the backup, is refused."""
+    for number in range(3):
+        store.put(b"payload %d" % number)
+    backup.backup(store.url, tmp_path / "backup")
+    second = datetime.fromisoformat(entries(store.running, tmp_path)[1]["time"])
+    before = (second - timedelta(microseconds=1)).astimezone(timezone(timedelta(hours=5)))
+    for number, time in enumerate((before.isoformat(), f"{before.astimezone(UTC):%F %T.%f}")):
+        restored = tmp_path / f"restored-{number}"
+        assert backup.restore(tmp_path / "backup", restored, until=Until.parse(None, time)).lsn == 1
+    for time, why in (("1999-01-01", "as old as 1999"), ("2999-01-01T00:00:00Z", "nothing after")):
+        with pytest.raises(WrongBackup, match=why):
+            backup.restore(tmp_path / "backup", tmp_path / "no", until=Until.parse(None, time))
+    assert not (tmp_path / "no").exists()
+
+
+def test_what_cannot_be_restored_is_refused_before_a_byte_is_written(store, tmp_path):
+    """An LSN beyond the backup, a directory with something in it, no backup at all."""
+    store.put(b"payload")
+    directory = tmp_path / "backup"
+    backup.backup(store.url, directory)
+    with pytest.raises(WrongBackup, match=r"ends at LSN 1 \("):
+        backup.restore(directory, tmp_path / "no", until=Until(2))
+    with pytest.raises(WrongBackup, match="not empty"):
+        backup.restore(directory, tmp_path / "volume")
+    with pytest.raises(WrongBackup, match=r"no backup here: no backup\.json"):
+        backup.restore(tmp_path / "volume", tmp_path / "no")
+    for lsn, time in ((0, None), (3, "2026-01-01"), (None, "yesterday")):
+        with pytest.raises(UsageError):
+            Until.parse(lsn, time)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_volume_of_two_parts_is_restored_into_two(store, tmp_path):
+    """Blobs go where DTVOLROOT will be; a new file system's lost+found is no content."""
+    store.put(b"payload")
+    backup.backup(store.url, tmp_path / "backup")
+    parts = [tmp_path / "two" / name for name in ("adml", "gwdataln")]
+    for part in parts:
+        (part / "lost+found").mkdir(parents=True)
+    backup.restore(tmp_path / "backup", parts[0], data=parts[1])
+    assert not (parts[0] / "blobs").exists()
+    store.expect(parts[1], 1)
+    two = {"VOLUME_ROOT": str(parts[0]), "DTVOLROOT": str(parts[1])}
+    with databuffer(tmp_path / "two", **two) as restored:
+        assert Store(restored).ask("GET", "/ledger/head")["lsn"] == 1
+
+
+def test_documents_are_kept_but_for_the_checkpoint(store, tmp_path):
+    """A replica's checkpoint is of one ledger id, and made again; all others come back."""
+    for name, text in (("runs", b'{"last":1200}'), ("checkpoint", b"{}")):
+        store.ask("PUT", f"/state/{name}", text, If_None_Match="*")
+    taken = backup.backup(store.url, tmp_path / "backup")
+    assert taken.record.state == {"runs": '{"last":1200}'}
+    backup.restore(tmp_path / "backup", tmp_path / "restored" / "volume")
+    state = tmp_path / "restored" / "volume" / "state"
+    assert files(state) == files(tmp_path / "backup" / "state")
+    assert [path.name for path in state.iterdir()] == ["runs.json"]
+
+
+def test_a_digest_said_in_passing_is_no_payload_that_is_missing(store, tmp_path):
+    """A comment may name bytes that never were here."""
+    store.note(f"as in sha256:{'0' * 64}")
+    store.put(b"payload")
+    assert backup.backup(store.url, tmp_path / "backup").record.missing == ()
+    assert sound(tmp_path / "backup").lsn == 2
+    assert backup.restore(tmp_path / "backup", tmp_path / "no").missing == ()
+
+
+def test_what_the_store_has_lost_does_not_keep_the_rest_from_being_backed_up(store, tmp_path):
+    """It is named each time, until it is there again; verify says whose loss it is."""
+    store.put(b"kept")
+    store.put(b"lost")
+    store.put(b"damaged")
+    blobs = tmp_path / "volume" / "blobs" / "sha256"
+    by_content = {path.read_bytes(): path for path in blobs.rglob("*") if path.is_file()}
+    assert store.running.stop() == 0
+    by_content[b"lost"].unlink()
+    by_content[b"damaged"].write_bytes(b"dAmaged")
+    store.running.restart()
+    lost = tuple(sorted(by_content[content].name for content in (b"lost", b"damaged")))
+    for _ in range(2):
+        assert backup.backup(store.url, tmp_path / "backup").record.missing == lost
+    found = backup.verify(tmp_path / "backup").problems
+    assert [name in problem for name, problem in zip(lost, found, strict=True)] == [True, True]
+    assert backup.restore(tmp_path / "backup", tmp_path / "restored").missing == lost
+    for content in (b"lost", b"damaged"):
+        store.ask("POST", "/blobs", content)
+    assert store.running.stop() == 0  # it keeps what it read of a damaged file in memory
+    store.running.restart()
+    assert backup.backup(store.url, tmp_path / "backup").record.missing == ()
+    assert sound(tmp_path / "backup").blobs == 3
+
+
+def test_another_ledger_is_refused_and_both_are_named(store, tmp_path):
+    """Two histories never end up in one directory."""
+    store.put(b"payload")
+    was = backup.backup(store.url, tmp_path / "backup").record.ledger
+    (tmp_path / "other").mkdir()
+    with databuffer(tmp_path / "other") as other:
+        now = Store(other).ask("GET", "/ledger/head")["ledger"]
+        with pytest.raises(WrongBackup, match=f"ledger {was}.* ledger {now}.*another directory"):
+            backup.backup(other.url, tmp_path / "backup")
+    assert sound(tmp_path / "backup").ledger == was
+
+
+def test_a_store_that_lost_entries_does_not_become_the_backup(store, tmp_path):
+    """Someone put an old copy of the volume back under its old id: the backup is kept as it is."""
+    store.put(b"one")
+    assert store.running.stop() == 0
+    shutil.copytree(tmp_path / "volume", tmp_path / "old")
+    store.running.restart()
+    store.put(b"two")
+    backup.backup(store.url, tmp_path / "backup")
+    assert store.running.stop() == 0
+    shutil.rmtree(tmp_path / "volume")
+    (tmp_path / "old").rename(tmp_path / "volume")
+    store.running.restart()
+    for act in (str, lambda: store.put(b"another two"), lambda: store.put(b"three")):
+        act()
+        with pytest.raises((WrongBackup, DamagedBackup), match=r"another history|LSN 3"):
+            backup.backup(store.url, tmp_path / "backup")
+    assert sound(tmp_path / "backup").lsn == 2
+
+
+def test_a_directory_of_something_else_is_left_alone(store, tmp_path):
+    """Nor is the volume itself taken for a place to back up to."""
+    before = set((tmp_path / "volume").iterdir())
+    with pytest.raises(WrongBackup, match="holds no backup"):
+        backup.backup(store.url, tmp_path / "volume")
+    assert set((tmp_path / "volume").iterdir()) == before
+
+
+def test_under_its_new_id_a_restored_store_never_answers_what_was_lost(tmp_path):
     """A replica that runs on, and who has an ETag, take nothing of the lost history for the new."""
     buffer = databuffer_at(tmp_path).start()
     moment = "/api/v1/global-tags/T/payloads?major=11"
@@ -45,18 +241,16 @@ def test_under_another_id_a_restored_copy_never_answers_what_was_lost(tmp_path):
             db = Cdb(Pair(buffer, pod))
             db.both.settle()
             beam = db.tag("T", "Beam")["Beam"]
-            copy = shutil.copytree(tmp_path / "volume", tmp_path / "copy")
+            backup.backup(buffer.url, tmp_path / "backup")
             number = db.piov("lost", (10, 0))
             db.ok("PUT", "piov_attach", {"payload_list": beam, "piov_id": number})
             lost = [db.both.ask("GET", moment) for _ in range(20)][-1]
             assert lost.json()["payloads"][0]["name"] == "lost"
             assert buffer.stop() == 0
             shutil.rmtree(tmp_path / "volume")
-            manifest = copy.rename(tmp_path / "volume") / "ledger" / "ledger.json"
-            known = ask("GET", f"{pod.url}/readyz").json["ledger"]
-            manifest.write_text(manifest.read_text().replace(known, "0123456789abcdef" * 2))
+            done = backup.restore(tmp_path / "backup", tmp_path / "volume")
             buffer.restart()
-            eventually(lambda: ask("GET", f"{pod.url}/readyz").json["ledger"] != known)
+            eventually(lambda: ask("GET", f"{pod.url}/readyz").json["ledger"] == done.ledger)
             db.both.settle()
             number = db.piov("new", (10, 0))
             db.ok("PUT", "piov_attach", {"payload_list": beam, "piov_id": number})
@@ -66,3 +260,25 @@ def test_under_another_id_a_restored_copy_never_answers_what_was_lost(tmp_path):
                 assert found.json()["payloads"][0]["name"] == "new"
     finally:
         buffer.kill()
+
+
+def test_tokens_that_were_revoked_later_are_named(store, tmp_path):
+    """After a restore they are good again, so who restores is told which."""
+    store.put(b"payload")
+    entry = {"type": "token.revoked", "actor": "root", "data": {"token": "0123"}, "keys": []}
+    store.ask("POST", "/ledger", json.dumps(entry).encode())
+    backup.backup(store.url, tmp_path / "backup")
+    done = backup.restore(tmp_path / "backup", tmp_path / "earlier", until=Until(1))
+    assert done.revoked == ("0123",)
+    assert backup.restore(tmp_path / "backup", tmp_path / "all").revoked == ()
+
+
+def test_nothing_is_backed_up_and_restored_as_nothing(store, tmp_path):
+    """An empty store is a store."""
+    assert backup.backup(store.url, tmp_path / "backup").record.lsn == 0
+    assert sound(tmp_path / "backup").lsn == 0
+    done = backup.restore(tmp_path / "backup", tmp_path / "restored" / "volume")
+    assert done.lsn == 0
+    with databuffer(tmp_path / "restored") as restored:
+        assert Store(restored).ask("GET", "/ledger/head")["ledger"] == done.ledger
+    assert Path(tmp_path / "backup" / "backup.json").exists()

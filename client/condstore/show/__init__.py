@@ -2,6 +2,14 @@
 
 from condstore.moments import Written, interval, style, written
 from condstore.show.acts import history
+from condstore.show.backups import (
+    checked,
+    checkpointed,
+    compressed,
+    restored,
+    taken,
+    unreferenced,
+)
 from condstore.show.doctor import examined
 from condstore.show.moving import fetched, pulled, put, sound, streamed
 from condstore.show.plans import plan
@@ -14,6 +22,9 @@ from condstore.show.written import as_json
 __all__ = [
     "Written",
     "as_json",
+    "checked",
+    "checkpointed",
+    "compressed",
     "content",
     "difference",
     "examined",
@@ -31,12 +42,15 @@ __all__ = [
     "put",
     "report",
     "resolution",
+    "restored",
     "sound",
     "status",
     "streamed",
     "style",
     "tag_table",
+    "taken",
     "token_table",
+    "unreferenced",
     "verified",
     "whoami",
     "written",

@@ -1,0 +1,343 @@
+"""Taking a backup: what is new since the last one, up to the head that is seen at its start.
+
+Lines come page after page, are followed along the chain, and go into new segments; payloads that
+they name and that are not here are fetched meanwhile, several hundred a request. Nothing that
+`backup.json` names is written again, and it is replaced last, after one sync of all. So a backup
+that is killed leaves the one before it, and the next one takes over what it had: `unfinished.json`
+says that there is such a rest, of which each byte is looked at before it counts.
+
+Consistent under load: a payload is durable before the entry that names it, and neither ever
+changes, so whatever the lines up to the head name can be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from condstore import interrupts, landing, ledger
+from condstore.access import NOBODY, Access
+from condstore.backup import record as records
+from condstore.backup.fetching import AT_ONCE, Fetching
+from condstore.backup.layout import DOCUMENT, NAME, Layout, content, manifest, segment_name
+from condstore.backup.links import Broken, Links, kept_here, named
+from condstore.backup.record import Record, Segment
+from condstore.backup.segments import SegmentFile, in_file, lines_of
+from condstore.backup.shelf import Seen, Shelf
+from condstore.errors import DamagedBackup, NotFound, WrongBackup
+from condstore.producer.exchange import Asked, connected
+from condstore.retry import HASTY, PATIENT
+from condstore.transport import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from condstore.ledger import Head
+    from condstore.producer.exchange import Exchange
+
+    Tell = Callable[[str, int, int], object]
+
+ENTRIES: Final = "ledger entries"
+PAYLOADS: Final = "payloads"
+_LOCK: Final = "backup.lock"
+_NOT_TAKEN: Final = frozenset({"checkpoint"})
+"""Documents that are made again: a replica's checkpoint names a blob of this ledger id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A backup as it is now, and what this run added to it."""
+
+    directory: Path
+    record: Record
+    entries: int
+    blobs: int
+    size: int
+
+
+def backup(
+    url: str, directory: Path, *, tell: Tell = lambda *_: None, access: Access = NOBODY
+) -> Taken:
+    """Back up the databuffer at `url` into a directory: all of it, or what is new.
+
+    Raises:
+        WrongBackup: the directory is of another ledger, or holds something else; another backup
+            into it is under way.
+        DamagedBackup: what is there, or what came, is not what was written.
+    """
+    return interrupts.run(_backup(url, directory, tell, access))
+
+
+async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Taken:
+    reach = ((url,), AT_ONCE + 2)
+    async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        head = await ledger.head(exchange, url)
+    async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
+        with _locked(directory):
+            before = _before(directory, head)
+            run = _Run(url, exchange, Layout.at(directory), before, head, tell)
+            return await run.all(now)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Keep other backups out of a directory, which is made if need be."""
+    here = content(directory)
+    if here and records.RECORD not in here and records.UNFINISHED not in here and here != [_LOCK]:
+        raise WrongBackup(f"{directory} is not empty and holds no backup: give another directory")
+    directory.mkdir(parents=True, exist_ok=True)
+    number = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WrongBackup(f"another backup into {directory} is under way") from None
+    else:
+        yield
+    finally:
+        os.close(number)
+
+
+def _before(directory: Path, head: Head) -> Record:
+    """Return the record of the last backup here, of nothing if there is none.
+
+    Raises `WrongBackup` if it, or one that was begun, is of another ledger or of another history.
+    """
+    begun = records.begun(directory)
+    if (directory / records.RECORD).exists():
+        found = records.read(directory)
+    else:
+        found = Record(begun or head.ledger)
+    if found.ledger != head.ledger:
+        raise WrongBackup(
+            f"{directory} is a backup of ledger {found.ledger}, the databuffer serves ledger "
+            f"{head.ledger} (was it restored?): give another directory"
+        )
+    if head.lsn < found.lsn or (head.lsn == found.lsn and found.lsn and head.hash != found.hash):
+        raise WrongBackup(
+            f"{directory} holds ledger {found.ledger} up to LSN {found.lsn}, the databuffer has "
+            f"another history of it up to LSN {head.lsn}: entries were lost there. Keep this "
+            "backup, and find out what happened"
+        )
+    return found
+
+
+@dataclass(slots=True)
+class _Run:
+    """One backup, from the record before it to its own."""
+
+    url: str
+    exchange: Exchange
+    to: Layout
+    before: Record
+    head: Head
+    tell: Tell
+    links: Links = field(init=False)
+    shelf: Shelf = field(init=False)
+    seen: Seen = field(default_factory=Seen)
+    segments: list[Segment] = field(default_factory=list)
+    resumed: bool = False
+    file: SegmentFile | None = None
+
+    def __post_init__(self) -> None:
+        self.links = Links(self.before.lsn, self.before.hash, self.before.last)
+        self.shelf = Shelf(self.to.blobs)
+
+    async def all(self, now: str) -> Taken:
+        state = await self._state()
+        if not self._news(state):
+            record = self._record(now, state, self.before.blobs, self.before.size, set())
+            records.write(self.to.root, record)
+            return Taken(self.to.root, record, 0, 0, 0)
+        await asyncio.to_thread(self._begin)
+        async with Fetching(self.exchange, self.shelf) as fetching:
+            await self._payloads(fetching, state)
+            await self._lines(fetching)
+            await fetching.finish(lambda: self._hear_of(fetching))
+        return await asyncio.to_thread(self._end, now, state, fetching)
+
+    def _news(self, state: dict[str, str]) -> bool:
+        self.resumed = bool(records.begun(self.to.root))
+        return (
+            self.resumed
+            or self.head.lsn > self.before.lsn
+            or bool(self.before.missing)
+            or state != self.before.state
+            or not (self.to.root / records.RECORD).exists()
+        )
+
+    def _begin(self) -> None:
+        """Make room for what comes, after what an earlier run left half done."""
+        if not self.resumed:
+            records.begin(self.to.root, self.head.ledger)
+        self.to.make()
+        for folder in (self.to.root, self.to.ledger, self.to.state):
+            for stray in folder.glob(".*.new"):
+                stray.unlink()
+
+    # --- documents -------------------------------------------------------------------------
+
+    async def _state(self) -> dict[str, str]:
+        """Return the documents of the store, but for those that are made again."""
+        try:
+            names = (await self.exchange.send(Asked("GET", "/state"))).read(_names)
+        except NotFound:  # an older databuffer, which has none but a checkpoint
+            names = []
+        found = {}
+        for name in sorted({*names} - _NOT_TAKEN):
+            found[name] = (await self.exchange.send(Asked("GET", f"/state/{name}"))).body.decode()
+        return found
+
+    async def _payloads(self, fetching: Fetching, state: dict[str, str]) -> None:
+        """Have the payloads fetched that the store did not have, and those that documents name."""
+        texts = [text.encode() for text in state.values()]
+        await fetching.want(await asyncio.to_thread(self._lacking, texts))
+        await fetching.want(self.seen.new({*self.before.missing}))
+
+    # --- the ledger ------------------------------------------------------------------------
+
+    async def _lines(self, fetching: Fetching) -> None:
+        """Take every line up to the head: those of an unfinished run, then those of the store."""
+        left = await asyncio.to_thread(self._left)
+        while left and (lines := await asyncio.to_thread(self._reuse, left[0])):
+            await fetching.want(await asyncio.to_thread(self._lacking, lines))
+            left.pop(0)
+            self._hear()
+        for path in left:
+            path.unlink()
+        first = self.links.lsn
+        asked = ledger.pages(self.exchange, self.url, first, self.head.lsn)
+        try:
+            async with contextlib.aclosing(asked) as pages:
+                async for lines in pages:
+                    await fetching.want(await asyncio.to_thread(self._take, lines))
+                    self._hear()
+            if self.file is not None:
+                self.segments.append(self.file.sealed())
+        finally:
+            if self.file is not None:
+                self.file.close()
+        if (self.links.lsn, self.links.hash) != (self.head.lsn, self.head.hash) and self.head.lsn:
+            raise DamagedBackup(
+                f"{self.url}: the ledger ends at LSN {self.links.lsn}, its head says "
+                f"{self.head.lsn} with another hash: condstore verify"
+            )
+
+    def _hear(self) -> None:
+        done, of = self.links.lsn - self.before.lsn, self.head.lsn - self.before.lsn
+        self.tell(ENTRIES, done, of)
+
+    def _take(self, lines: list[bytes]) -> set[str]:
+        """Follow lines and write them down; return the payloads to fetch."""
+        try:
+            for line in lines:
+                self.links.follow(line)
+                self._room().add(line)
+        except Broken as broken:
+            raise DamagedBackup(f"{self.url}: {broken}: condstore verify") from broken
+        return self._lacking(lines)
+
+    def _room(self) -> SegmentFile:
+        """Return the segment that the line just followed belongs into."""
+        if self.file is not None and self.file.full:
+            self.segments.append(self.file.sealed())
+            self.file = None
+        if self.file is None:
+            self.file = SegmentFile(self.to.ledger, self.links.lsn)
+        return self.file
+
+    def _lacking(self, lines: list[bytes]) -> set[str]:
+        names = self.seen.new(named(lines))
+        return {name for name in names if self.shelf.size(name) is None or self._half(name)}
+
+    def _half(self, name: str) -> bool:
+        """Say whether a payload that is there is not what it should be: only after a killed run."""
+        return self.resumed and not self.shelf.sound(name)
+
+    def _left(self) -> list[Path]:
+        """Return the segments that an unfinished run left, in their order."""
+        known = {segment.name for segment in self.before.segments}
+        names = {name for name in content(self.to.ledger) if NAME.fullmatch(name)}
+        return [self.to.ledger / name for name in sorted(names - known)]
+
+    def _reuse(self, path: Path) -> list[bytes]:
+        """Take over a segment of an unfinished run and return its lines.
+
+        None are returned if it does not fit or is not whole: it is fetched anew, with all after it.
+        """
+        links = dataclasses.replace(self.links)
+        try:
+            raw, digest = in_file(path)
+            lines = list(lines_of(raw))
+            for line in lines:
+                links.follow(line)
+        except (ValueError, Broken):
+            return []
+        if links.lsn > self.head.lsn or path.name != segment_name(self.links.lsn + 1):
+            return []
+        self.links = links
+        self.segments.append(Segment(path.name, links.lsn, len(raw), digest))
+        return lines
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _hear_of(self, fetching: Fetching) -> None:
+        if fetching.wanted:
+            self.tell(PAYLOADS, fetching.got, fetching.wanted)
+
+    def _end(self, now: str, state: dict[str, str], fetching: Fetching) -> Taken:
+        """Make everything durable, and only then say that it is there."""
+        for name, text in state.items():
+            if self.before.state.get(name) != text or not self.to.document(name).exists():
+                with landing.published(self.to.document(name)) as file:
+                    file.write(text.encode())
+        came = fetching.got - len(fetching.missing)
+        blobs, size = self.before.blobs + came, self.before.size + fetching.size
+        if self.resumed:  # who knows which of them a killed run brought
+            blobs, size = self.shelf.count()
+        record = self._record(now, state, blobs, size, self._lost({*fetching.missing}))
+        self.to.sync()
+        with landing.published(self.to.manifest) as file:
+            file.write(manifest(record.ledger, [one.name for one in record.segments]))
+        records.write(self.to.root, record)
+        records.end(self.to.root)
+        entries = record.lsn - self.before.lsn
+        return Taken(self.to.root, record, entries, came, fetching.size)
+
+    def _lost(self, missing: set[str]) -> set[str]:
+        """Return those that are lost: a digest may be named in passing, of what never was here."""
+        lost = missing & {*self.before.missing}
+        for segment in self.segments if missing else []:
+            raw, _ = in_file(self.to.ledger / segment.name)
+            lost |= kept_here(list(lines_of(raw)), missing)
+        return lost
+
+    def _record(
+        self, now: str, state: dict[str, str], blobs: int, size: int, missing: set[str]
+    ) -> Record:
+        return Record(
+            ledger=self.head.ledger,
+            lsn=self.links.lsn,
+            hash=self.links.hash,
+            last=self.links.time,
+            time=now,
+            blobs=blobs,
+            size=size,
+            segments=(*self.before.segments, *self.segments),
+            missing=tuple(sorted(missing)),
+            state=state,
+        )
+
+
+def _names(answer: dict[str, object]) -> list[str]:
+    names = answer["names"]
+    if not isinstance(names, list) or not all(map(DOCUMENT.fullmatch, names)):
+        raise ValueError(f"{names} are no names of documents")
+    return names
