@@ -74,16 +74,16 @@ timeout = 60
 graceful_timeout = math.ceil(_config.drain_seconds) + _config.shutdown_grace + 2
 # Its comings and goings are of use to who hunts a defect in it; ours are logged below.
 loglevel = "debug" if _config.log_level == "debug" else "warning"
+logconfig_dict = logs.settings(_config.log_format, _config.log_level, loglevel)
 proc_name = "datastore_logic"
 control_socket_disable = True
-logconfig_dict = logs.settings(_config.log_format, _config.log_level, loglevel)
 preload_app = False
 
 CATCH_UP = 3.0  # s that the ready line waits for the view
 _ready_tokens: list[int] = []
-
-
 _numbers: dict[int, int] = {}
+
+
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
     logs.catch(_config.log_format)
@@ -148,16 +148,6 @@ def worker_exit(_server: Arbiter, worker: Worker) -> None:
         worker.wsgi.extensions[TIER].token_use.stop()
 
 
-def child_exit(_server: Arbiter, worker: Worker) -> None:
-    """Forget the gauges of a worker that is gone; what it counted stays."""
-    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
-
-    number = _numbers.pop(worker.age)
-    mark_process_dead(number, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
-
-
-def _refuse_strangers(server: Arbiter) -> None:
-    """Refuse to be reached from elsewhere unprotected, also where gunicorn's own --bind says so."""
 def pre_fork(_server: Arbiter, worker: Worker) -> None:
     """Give the worker the lowest number that no living one has: its counters are kept by it."""
     taken = set(_numbers.values())
@@ -171,6 +161,16 @@ def post_fork(_server: Arbiter, worker: Worker) -> None:
     share_as(_numbers[worker.age])
 
 
+def child_exit(_server: Arbiter, worker: Worker) -> None:
+    """Forget the gauges of a worker that is gone; what it counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415
+
+    number = _numbers.pop(worker.age)
+    mark_process_dead(number, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
+
+
+def _refuse_strangers(server: Arbiter) -> None:
+    """Refuse to be reached from elsewhere unprotected, also where gunicorn's own --bind says so."""
     if _config.authentication is Authentication.OFF:
         logging.getLogger("datastore_logic").warning(
             "AUTH=off: there is no authentication, whoever reaches this may do everything"
