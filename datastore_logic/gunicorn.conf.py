@@ -65,6 +65,10 @@ limit_request_line = 4094
 limit_request_fields = 100
 limit_request_field_size = 8190
 sendfile = False  # answers go at the caller's pace
+# Where workers show that they live: in memory, for that must not wait for a disk. Where the root is
+# read-only nothing else but the view's directory can be written.
+_MEMORY = "/dev/shm"  # noqa: S108 - files without a name
+worker_tmp_dir = _MEMORY if os.access(_MEMORY, os.W_OK) else str(_config.view_path.parent)
 _scheme = "http" if _config.tls_cert is None else "https"
 if _config.tls_cert is not None and _config.tls_key is not None:
     certfile, keyfile = str(_config.tls_cert), str(_config.tls_key)
