@@ -445,7 +445,7 @@ def schema() -> str:
 
 def remove(path: Path) -> None:
     """Remove a database, itself first: SQLite leaves the journal of a file that is gone alone."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

@@ -1,0 +1,332 @@
+"""Making a checkpoint: a copy that holds nothing of its pod, a document that never goes back."""
+
+import fcntl
+import io
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from types import SimpleNamespace
+
+import orjson
+import pytest
+from logic_fakes import FakeBuffer, small_app
+
+from datastore_logic.app import TIER
+from datastore_logic.errors import BufferRefused
+from datastore_logic.services import checkpoints as checkpoints_module
+from datastore_logic.view import copying as copying_module
+from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
+from datastore_logic.view.packing import unpack
+
+PATH = "/api/v1/checkpoint"
+
+
+@pytest.fixture
+def buffer():
+    """Return a databuffer in memory with ten tags."""
+    buffer = FakeBuffer()
+    for number in range(10):
+        buffer.write("tag.created", {"tag": f"X{number}", "description": ""}, f"tag/X{number}")
+    return buffer
+
+
+@pytest.fixture
+def app(buffer, tmp_path):
+    """Make the application over it."""
+    with small_app(tmp_path, buffer) as app:
+        yield app
+
+
+@pytest.fixture
+def ask(app):
+    """Return a client."""
+    return app.test_client()
+
+
+def named(buffer):
+    """Return the checkpoint that the document names."""
+    return Checkpoint.parse(buffer.documents[DOCUMENT])
+
+
+def copies(folder):
+    """Return the files of copies beside the view."""
+    return [path.name for path in folder.glob("*.copy*") if not path.name.endswith(".lock")]
+
+
+def test_it_is_made_named_and_told(buffer, ask, tmp_path):
+    """What the caller is told is what the document says, and nothing is left beside the view."""
+    made = ask.post(PATH)
+    assert made.status_code == 201
+    assert made.headers["X-Ledger-LSN"] == "10"
+    found = named(buffer)
+    assert made.json == found.told()
+    assert (found.ledger, found.lsn, found.hash) == ("ledger-one", 10, buffer.head().hash)
+    assert found.size == len(buffer.blobs[found.digest])
+    assert found.digest not in made.text
+    assert copies(tmp_path) == []
+
+
+def test_where_one_stands_none_is_made(buffer, ask):
+    """Asked again by a caller who lost the answer: nothing new until the ledger has more."""
+    first = ask.post(PATH)
+    again = ask.post(PATH)
+    assert (again.status_code, again.json) == (200, first.json)
+    assert len(buffer.blobs) == 1
+    ask.post("/api/v1/global-tags", json={"name": "Y"})
+    third = ask.post(PATH)
+    assert (third.status_code, third.json["lsn"]) == (201, 11)
+
+
+@pytest.mark.parametrize("other", [{"schema": 1}, {"stream_tag": "live"}, {"hash": "f" * 64}])
+def test_one_of_another_kind_is_replaced(buffer, ask, other):
+    """It is of no use to replicas like this one."""
+    ask.post(PATH)
+    found = named(buffer)
+    buffer.documents[DOCUMENT] = replace(found, **other).content()
+    assert ask.post(PATH).status_code == 201
+    assert named(buffer).told() == found.told() | {"time": named(buffer).time}
+
+
+def test_one_whose_copy_is_gone_is_replaced(buffer, ask):
+    """Somebody removed the blob."""
+    ask.post(PATH)
+    buffer.blobs.clear()
+    assert ask.post(PATH).status_code == 201
+    assert named(buffer).digest in buffer.blobs
+
+
+def test_the_copy_holds_nothing_of_its_pod(buffer, app, ask):
+    """Whether the databuffer is reached, what the head was, why it halted."""
+    with app.extensions[TIER].database.applying() as view:
+        view.execute("UPDATE link SET reachable = 1, since = 'then', started_lsn = 3")
+        view.execute("UPDATE position SET head_lsn = 99, target_lsn = 99")
+    ask.post(PATH)
+    found, file = named(buffer), io.BytesIO()
+    unpack(io.BytesIO(buffer.blobs[found.digest]), file, found)
+    with closing(sqlite3.connect(":memory:")) as view:
+        file.getbuffer()[18:20] = b"\1\1"  # as a memory's journal is none
+        view.deserialize(file.getvalue())
+        assert view.execute("SELECT * FROM link").fetchall() == [(1, 0, "", None, 0)]
+        position = "SELECT applied_lsn, head_lsn, target_lsn, complete, halted FROM position"
+        assert view.execute(position).fetchall() == [(10, 10, 10, 1, None)]
+
+
+def test_the_newest_that_a_pod_has_to_do_with_is_known(app, ask):
+    """For /readyz and the metrics."""
+    assert ask.get("/readyz").json["checkpoint_lsn"] is None
+    ask.post(PATH)
+    told = ask.get("/readyz").json
+    assert (told["checkpoint_lsn"], told["started_from"]) == (10, "ledger")
+    assert app.extensions[TIER].database.position().checkpoint_lsn == 10
+
+
+# the document -----------------------------------------------------------------------------------
+
+
+def meanwhile(buffer, *contents):
+    """Have others write the document each time just before it is written."""
+    put, left = buffer.put_state, list(contents)
+
+    def slower(name, content, instead_of):
+        if left:
+            buffer.documents[name] = left.pop(0)
+        return put(name, content, instead_of)
+
+    buffer.put_state = slower
+
+
+def other(**told):
+    """Return the document of another replica's checkpoint."""
+    about = {"format": 1, "ledger": "ledger-one", "lsn": 10, "hash": "0" * 64, "schema": 9,
+             "stream_tag": "stream", "digest": "sha256:" + "0" * 64, "size": 1, "bytes": 1,
+             "time": "then"}  # fmt: skip
+    return orjson.dumps(about | told)
+
+
+def test_it_never_goes_back(buffer, ask):
+    """Another replica was further, and faster: its checkpoint stays, and is what is told."""
+    for _ in range(5):
+        buffer.write("tag.created", {"tag": f"Y{len(buffer.lines)}", "description": ""})
+    newer = other(lsn=13)
+    meanwhile(buffer, newer)
+    told = ask.post(PATH)
+    assert (told.status_code, told.json["lsn"]) == (200, 13)
+    assert buffer.documents[DOCUMENT] == newer
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [other(lsn=9), other(), other(ledger="ledger-two", lsn=99), other(lsn=99), b"{", b"[]"],
+    ids=["older", "as new", "of another ledger", "beyond the head", "no JSON", "no document"],
+)
+def test_what_does_not_go_further_is_replaced(buffer, ask, standing):
+    """Nor does what cannot be hold the place for ever."""
+    meanwhile(buffer, standing)
+    assert ask.post(PATH).status_code == 201
+    assert named(buffer).lsn == 10
+    assert named(buffer).digest in buffer.blobs
+
+
+def test_who_is_always_slower_gives_up(buffer, ask, monkeypatch):
+    """With a conflict, not for ever."""
+    monkeypatch.setattr(checkpoints_module, "PAUSE", 0)
+    meanwhile(buffer, *(other(lsn=number) for number in range(1, 10)), other(lsn=2))
+    refused = ask.post(PATH)
+    assert (refused.status_code, refused.json["code"]) == (409, "conflict")
+
+
+def test_one_of_a_ledger_that_is_no_more_is_not_named(buffer, ask):
+    """The volume was restored while the copy was made."""
+    store = buffer.store_blob
+
+    def restored(*asked, **told):
+        buffer.ledger = "ledger-two"
+        return store(*asked, **told)
+
+    buffer.store_blob = restored
+    refused = ask.post(PATH)
+    assert (refused.status_code, refused.json["code"]) == (503, "view_building")
+    assert buffer.documents == {}
+
+
+# it cannot be made ------------------------------------------------------------------------------
+
+
+def refuses(ask, folder, status, code):
+    """Assert that it is refused, and that neither a copy nor a lock is left."""
+    refused = ask.post(PATH)
+    assert (refused.status_code, refused.json["code"]) == (status, code)
+    assert copies(folder) == []
+    return refused
+
+
+def test_two_at_once_are_one_and_a_busy(buffer, ask, tmp_path, app):
+    """The second one does not wait in a thread of its own; the first is not disturbed."""
+    begun, go_on = threading.Event(), threading.Event()
+    store = buffer.store_blob
+
+    def slow(body, length, **told):
+        begun.set()
+        assert go_on.wait(10)
+        return store(body, length, **told)
+
+    buffer.store_blob = slow
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(app.test_client().post, PATH)
+        assert begun.wait(10)
+        refused = ask.post(PATH)
+        assert (refused.status_code, refused.json["code"]) == (409, "busy")
+        assert "Retry-After" in refused.headers
+        assert ask.post("/api/v1/global-tags", json={"name": "meanwhile"}).status_code == 201
+        assert ask.get("/api/v1/global-tags/meanwhile").status_code == 200
+        go_on.set()
+        assert first.result().json["lsn"] == 10
+    assert copies(tmp_path) == []
+
+
+def test_what_a_killed_one_left_is_no_hindrance(ask, tmp_path):
+    """Half a copy and its journal; they go with the next one."""
+    for suffix in ("", "-wal", "-journal"):
+        (tmp_path / f"view.sqlite.copy{suffix}").write_bytes(b"half")
+    assert ask.post(PATH).status_code == 201
+    assert copies(tmp_path) == []
+
+
+def test_it_is_swept_unless_one_is_being_made(app, tmp_path):
+    """By whoever begins to follow the ledger."""
+    sweep = app.extensions[TIER].copies.sweep
+    (tmp_path / "view.sqlite.copy").write_bytes(b"half")
+    with (tmp_path / "view.sqlite.copy.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep()
+        assert copies(tmp_path)
+    sweep()
+    assert copies(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [(413, "too_large", "MAX_BLOB_BYTES"), (507, "volume_full", "the volume is full")],
+)
+def test_the_databuffer_may_refuse_it(buffer, ask, tmp_path, status, code, words):
+    """Too large, or no room: in the words of what can be done about it."""
+
+    def refused(*_, **__):
+        raise BufferRefused(status, "the volume is full", code)
+
+    buffer.store_blob = refused
+    assert words in refuses(ask, tmp_path, status, code).json["detail"]
+    assert buffer.documents == {}
+
+
+def test_without_room_beside_the_view_none_is_made(buffer, ask, tmp_path, monkeypatch):
+    """Twice the view must be free: slices and its journal are on the same disk."""
+    free = SimpleNamespace(free=2 * (tmp_path / "view.sqlite").stat().st_size - 1)
+    monkeypatch.setattr(copying_module.shutil, "disk_usage", lambda _: free)
+    refuses(ask, tmp_path, 507, "scratch_full")
+    free.free += 1
+    assert ask.post(PATH).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [(sqlite3.SQLITE_FULL, "scratch_full"), (sqlite3.SQLITE_IOERR, "copy_failed")],
+)
+def test_a_copy_that_cannot_be_written_is_told(app, ask, tmp_path, failure, code, monkeypatch):
+    """The disk filled up, or failed."""
+
+    def fail(_, to):
+        to.write_bytes(b"half")
+        reason = sqlite3.OperationalError("no")
+        reason.sqlite_errorcode = failure
+        raise reason
+
+    monkeypatch.setattr(type(app.extensions[TIER].database), "copy", fail)
+    refuses(ask, tmp_path, 507 if code == "scratch_full" else 503, code)
+
+
+def test_a_disk_that_fails_while_packing_is_not_the_databuffers_fault(buffer, ask, tmp_path):
+    """The body breaks off, so nothing is stored; and no document names it."""
+
+    store = buffer.store_blob
+
+    def without_a_copy(body, length, **told):
+        (tmp_path / "view.sqlite.copy").unlink()
+        return store(body, length, **told)
+
+    buffer.store_blob = without_a_copy
+    refuses(ask, tmp_path, 503, "copy_failed")
+    assert (buffer.documents, buffer.blobs) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("complete = 0, target_lsn = 99", "view_building"),
+        ("halted = 'LSN 11: of the future'", "ledger_too_new"),
+    ],
+)
+def test_what_does_not_know_all_makes_none(app, ask, tmp_path, change, code):
+    """A view that is being built, or that a newer version's entry stopped."""
+    with app.extensions[TIER].database.applying() as view:
+        view.execute(f"UPDATE position SET {change}")  # noqa: S608 - of the list above
+    refuses(ask, tmp_path, 503, code)
+
+
+def test_with_the_databuffer_away_none_is_made(buffer, ask, tmp_path):
+    """Come again."""
+    buffer.away = True
+    refuses(ask, tmp_path, 503, "databuffer_away")
+
+
+def test_a_damaged_view_is_rebuilt_and_not_passed_on(app, ask, tmp_path):
+    """SQLite cannot walk its pages."""
+    app.extensions[TIER].database.close()
+    path = tmp_path / "view.sqlite"
+    content = bytearray(path.read_bytes())
+    for page in range(1, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 64] = b"\xa5" * 64
+    path.write_bytes(content)
+    refuses(ask, tmp_path, 503, "view_building")
