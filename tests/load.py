@@ -175,6 +175,7 @@ class BufferLoad:
     touched: dict[str, int] = field(default_factory=dict)
     state: list[int] = field(default_factory=lambda: [0])
     state_tag: str | None = None
+    compressed: int = 0
     surprises: list[str] = field(default_factory=list)
     _serial: int = 0
 
@@ -190,6 +191,7 @@ class BufferLoad:
                 *(self._keyed_segments(session) for _ in range(2)),
                 self._curator(session),
                 self._checkpoints(session),
+                self._compresses(session),
             ]
             tasks = [asyncio.create_task(self._until_it_dies(client)) for client in clients]
             await stop()
@@ -289,6 +291,15 @@ class BufferLoad:
         first = self.keyed[sent]
         if (answer.status, answer.body) != (first.status, first.body) or answer.lsn != first.lsn:
             self._surprise(f"{sent.key} again (first {first.body!r})", answer)
+
+    async def _compresses(self, session: aiohttp.ClientSession) -> None:
+        """Compress what is sealed of the ledger, again and again."""
+        while True:
+            answer = await request(session, "POST", f"{self.url}/ledger/compress")
+            if answer.status != 200:
+                self._surprise("compress", answer)
+            self.compressed += answer.json.get("segments", 0)
+            await asyncio.sleep(self.random.uniform(0, 0.1))
 
     # the streaming buffer -------------------------------------------------------------------
 

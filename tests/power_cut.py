@@ -47,6 +47,8 @@ def after_the_cut(folder: Path, choose: Random) -> None:
     lost = (folder / "volume").rename(folder / "lost")
     _restore(folder / "durable", ROOT, folder / "volume")
     for path in (folder / "volume/ledger").glob("*.jsonl"):
+        if not (lost / "ledger" / path.name).exists():
+            continue  # removed, and that was not durable yet
         durable, written = path.read_bytes(), (lost / "ledger" / path.name).read_bytes()
         if len(written) > len(durable) and written.startswith(durable):
             path.write_bytes(written[: choose.randrange(len(durable), len(written))])

@@ -1,7 +1,7 @@
 """An independent reading of a databuffer's volume, from its files alone.
 
 It shares no code with the databuffer, on purpose: what the documents promise about the files
-is checked here as a stranger would check it, with the standard library only.
+is checked here as a stranger would check it, with the standard library and plain zstd only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import zstandard
 from servers import eventually
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 
-_SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
+_SEGMENT = re.compile(r"[0-9]{20}\.jsonl(\.zst)?")
 _BLOB = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{64})")
 _JOURNAL = re.compile(r"journal/[0-9]{20}\.blobs")
 _FIELDS = ["lsn", "time", "actor", "type", "data", "keys", "prev", "crc"]
@@ -48,14 +49,14 @@ class LedgerReader:
     def catch_up(self) -> list[Entry]:
         """Check the lines that are new, and that the old ones stand; return the new entries."""
         known = len(self.entries)
-        names = sorted(p.name for p in self.folder.iterdir() if _SEGMENT.fullmatch(p.name))
-        assert set(self._checked) <= set(names), "a segment has gone"
-        for name in names:
-            raw = (self.folder / name).read_bytes()
+        segments = self.segments()
+        assert self._checked.keys() <= segments.keys(), "a segment has gone"
+        for name, path in segments.items():
+            raw = segment_lines(path)
             size, digest = self._checked.get(name, (0, sha256(b"")))
             assert sha256(raw[:size]) == digest, f"{name}: lines once durable have changed"
             assert size or int(name[:20]) == len(self.entries) + 1, f"{name}: not the next LSN"
-            assert raw[size:] == b"" or name == names[-1] or raw.endswith(b"\n")
+            assert raw[size:] == b"" or name == max(segments) or raw.endswith(b"\n")
             self._read(name, raw[size:])
             self._checked[name] = (len(raw), sha256(raw))
         return self.entries[known:]
@@ -75,10 +76,18 @@ class LedgerReader:
             self.head = sha256(line)
             self.entries.append(entry)
 
+    def segments(self) -> dict[str, Path]:
+        """Return the segments' files in order, by their first LSN; each has one, the last plain."""
+        paths = sorted(path for path in self.folder.iterdir() if _SEGMENT.fullmatch(path.name))
+        found = {path.name[:20]: path for path in paths}
+        assert len(found) == len(paths), f"a segment has two files: {paths}"
+        assert not paths or paths[-1].suffix == ".jsonl", paths
+        return found
+
     def lines(self) -> list[bytes]:
         """Return every line as it stands in the files, without its newline."""
-        names = sorted(p for p in self.folder.iterdir() if _SEGMENT.fullmatch(p.name))
-        return [line for name in names for line in name.read_bytes().splitlines()]
+        paths = self.segments().values()
+        return [line for path in paths for line in segment_lines(path).splitlines()]
 
 
 @dataclass
@@ -217,6 +226,12 @@ class VolumeOracle:
             for path in (self.volume / "state").iterdir():
                 assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.json", path.name), path
                 read_json(path)
+
+
+def segment_lines(path: Path) -> bytes:
+    """Return what a segment's file holds, unpacked as any tool would where it is compressed."""
+    with zstandard.open(path, "rb") if path.suffix == ".zst" else path.open("rb") as file:
+        return bytes(file.read())
 
 
 def check_files(folder: Path, segments: list[Entry]) -> None:

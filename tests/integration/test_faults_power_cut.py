@@ -15,7 +15,7 @@ from volume_oracle import VolumeOracle, sha256
 def test_after_a_power_cut_all_that_was_acknowledged_is_there(tmp_path, seed):
     """Files and directories are synced before any 2xx, the parents of new directories included."""
     choose = seeded(seed)
-    mains = databuffer_on_mains(tmp_path, LEDGER_SEGMENT_BYTES="16384", BLOB_JOURNAL_BYTES="65536")
+    mains = databuffer_on_mains(tmp_path, LEDGER_SEGMENT_BYTES="4096", BLOB_JOURNAL_BYTES="65536")
     mains.start()
     load = BufferLoad(mains.url, seeded(seed))
 

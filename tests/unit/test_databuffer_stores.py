@@ -14,6 +14,7 @@ from databuffer.store.disk import Disk
 from databuffer.store.lines import NO_HASH, check
 from databuffer.store.memory import MemoryBlobs, MemoryLedger
 from databuffer.store.protocols import NewEntry
+from databuffer.store.tail import Tail
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
 
@@ -38,13 +39,24 @@ def blobs(request, tmp_path, disk):
     return store
 
 
-@pytest.fixture(params=["volume", "memory"])
+class CompressedLedger(VolumeLedger):
+    """A ledger of a volume that is compressed before each page is read, and from the files."""
+
+    async def read(self, after, limit):
+        """Compress, then read."""
+        await self.compress()
+        self._tail = Tail(0)
+        return await super().read(after, limit)
+
+
+@pytest.fixture(params=["volume", "compressed", "memory"])
 async def ledger(request, tmp_path, disk):
     """Each ledger in turn; the volume's segments are so small that they rotate."""
     if request.param == "memory":
         yield MemoryLedger()
         return
-    volume = VolumeLedger(tmp_path / "ledger", disk, 2000)
+    kind = CompressedLedger if request.param == "compressed" else VolumeLedger
+    volume = kind(tmp_path / "ledger", disk, 2000)
     await volume.open()
     yield volume
     await volume.close()
