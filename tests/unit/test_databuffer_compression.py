@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from long import at_length
 
 from databuffer.errors import BadFrame, DamagedLedger, InProgress, Stopping, VolumeFull
-from databuffer.store import frames
+from databuffer.store import frames, segments
 from databuffer.store.disk import Disk
 from databuffer.store.protocols import NewEntry
 from databuffer.store.volume_ledger import VolumeLedger
@@ -221,6 +222,33 @@ async def test_appends_and_readers_go_on_meanwhile(tmp_path):
         return grown
 
     assert await with_ledger(tmp_path, work) == await with_ledger(tmp_path, lines_of)
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["about to open it", "has it open"])
+async def test_a_reader_whose_file_is_exchanged_gets_its_page(tmp_path, monkeypatch, opened):
+    """From the other file, or from the one that has no name any more."""
+    reached, go_on = threading.Event(), threading.Event()
+    where, name = (segments, "lines_of") if opened else (segments.Segment, "read")
+
+    def paused(call):
+        def wrapped(*asked):
+            reached.set()
+            assert go_on.wait(20)
+            return call(*asked)
+
+        return wrapped
+
+    async def work(ledger):
+        lines = await fill(ledger)
+        ledger._tail.__init__(0)
+        monkeypatch.setattr(where, name, paused(getattr(where, name)))
+        reader = asyncio.create_task(ledger.read(2, 5))
+        await asyncio.to_thread(reached.wait, 20)
+        assert (await ledger.compress()).segments
+        go_on.set()
+        assert (await reader).lines == b"".join(lines[2:7])
+
+    await with_ledger(tmp_path, work)
 
 
 async def test_one_at_a_time(tmp_path):
