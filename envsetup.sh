@@ -52,6 +52,9 @@
 : "${LEDGER_SEGMENT_BYTES:=67108864}"; export LEDGER_SEGMENT_BYTES
 # Size from which the journal of small blobs is settled; a start after a crash reads about as much.
 : "${BLOB_JOURNAL_BYTES:=67108864}"; export BLOB_JOURNAL_BYTES
+# Room that no write may take of a volume, bytes, but at most a twentieth of it: below that writes
+# are answered 507, while what mends a full volume still works. 0: none.
+: "${VOLUME_RESERVE_BYTES:=268435456}"; export VOLUME_RESERVE_BYTES
 
 # -- both tiers ------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from databuffer.gate import Places
 from databuffer.health import Health
 from databuffer.store.disk import Disk
 from databuffer.store.documents import Documents
+from databuffer.store.room import Room
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
 from databuffer.watched import Watched
@@ -45,14 +46,17 @@ _READERS = 8
 def create_app(config: Config) -> web.Application:
     """Wire the tier on a volume."""
     disk = Disk(config.wchsz + _READERS, "disk")
-    ledger = VolumeLedger(config.ledgerroot, disk, config.ledger_segment_bytes)
-    blobs = VolumeBlobs(config.blobroot, disk, config.blob_journal_bytes)
-    documents = Documents(config.stateroot, disk)
+    ledger_room = Room(config.ledgerroot, config.volume_reserve_bytes)
+    data_room = Room(config.blobroot, config.volume_reserve_bytes)
+    ledger = VolumeLedger(config.ledgerroot, disk, config.ledger_segment_bytes, ledger_room)
+    blobs = VolumeBlobs(config.blobroot, disk, config.blob_journal_bytes, data_room)
+    documents = Documents(config.stateroot, disk, ledger_room)
     places = Places(config.wchsz, config.write_wait)
     files = BufferFiles(config)
-    buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm)
+    buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm, ledger_room)
     traffic = Traffic()
-    health = Health(config.ledgerroot, disk, ledger, buffer)
+    rooms = {"ledger": ledger_room, "data": data_room}
+    health = Health(config.ledgerroot, disk, ledger, buffer, rooms)
     secrets = TierSecrets(config.buffer_token)
 
     async def opened(_: web.Application) -> AsyncIterator[None]:

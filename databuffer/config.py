@@ -59,6 +59,7 @@ class Config:
     body_timeout: float
     ledger_segment_bytes: int
     blob_journal_bytes: int
+    volume_reserve_bytes: int
     drain_seconds: float
     shutdown_grace: float
     log_level: str
@@ -103,6 +104,7 @@ class Config:
             body_timeout=_patience(environ, "BODY_TIMEOUT", 30),
             ledger_segment_bytes=_count(environ, "LEDGER_SEGMENT_BYTES", 64 << 20),
             blob_journal_bytes=_count(environ, "BLOB_JOURNAL_BYTES", 64 << 20),
+            volume_reserve_bytes=_count(environ, "VOLUME_RESERVE_BYTES", 256 << 20, least=0),
             drain_seconds=_seconds(environ, "DRAIN_SECONDS", 2),
             shutdown_grace=_seconds(environ, "SHUTDOWN_GRACE", 20),
             log_level=_level(environ),

@@ -1,24 +1,27 @@
-"""Whether the databuffer can write: it tries, at most once a second."""
+"""Whether the databuffer can write, and has room to: it tries, at most once a second."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from databuffer.errors import StorageFailed
 from databuffer.store import atomic
+from databuffer.store.room import Measured
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from databuffer.buffer.service import StreamingBuffer
     from databuffer.store.disk import Disk
+    from databuffer.store.room import Room
     from databuffer.store.volume_ledger import VolumeLedger
 
 _FRESH = 1.0
+_UNKNOWN = Measured(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +29,31 @@ class Report:
     """What was found: each check is `ok` or says what is wrong."""
 
     checks: dict[str, str]
-    bytes_free: int
-    bytes_total: int
+    volumes: dict[str, Measured]
 
     @property
     def ready(self) -> bool:
         """Whether a write would succeed; files that are behind the ledger stop nobody."""
         return self.checks["volume"] == self.checks["ledger"] == "ok"
 
-    def volume(self) -> dict[str, float]:
-        """How full the volume is."""
-        used = 1 - self.bytes_free / self.bytes_total if self.bytes_total else 1.0
-        return {
-            "bytes_free": self.bytes_free,
-            "bytes_total": self.bytes_total,
-            "used": round(used, 4),
-        }
+    def volume(self) -> Measured:
+        """The one that has least left above its reserve."""
+        return min(self.volumes.values(), key=lambda one: one.free - one.reserve, default=_UNKNOWN)
 
 
 class Health:
     """Tries a small write and looks at the parts."""
 
     def __init__(
-        self, directory: Path, disk: Disk, ledger: VolumeLedger, buffer: StreamingBuffer
+        self,
+        directory: Path,
+        disk: Disk,
+        ledger: VolumeLedger,
+        buffer: StreamingBuffer,
+        rooms: Mapping[str, Room],
     ) -> None:
         self._probe, self._disk = directory / "probe", disk
-        self._ledger, self._buffer = ledger, buffer
+        self._ledger, self._buffer, self._rooms = ledger, buffer, rooms
         self._asking = asyncio.Lock()
         self._last: tuple[float, Report] | None = None
 
@@ -73,8 +75,14 @@ class Health:
             await self._disk.run(atomic.replace, self._probe, b"ok")
         except StorageFailed as error:
             checks["volume"] = str(error)
+        volumes = await self._measured()
+        if short := [name for name, volume in volumes.items() if volume.short]:
+            least = volumes[short[0]].reserve
+            checks["volume"] = f"less than {least} bytes free for {' and '.join(short)}"
+        return Report(checks, volumes)
+
+    async def _measured(self) -> dict[str, Measured]:
         try:
-            volume = await self._disk.run(os.statvfs, self._probe.parent)
-        except StorageFailed:
-            return Report(checks, 0, 0)
-        return Report(checks, volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize)
+            return {name: await self._disk.run(room.measure) for name, room in self._rooms.items()}
+        except StorageFailed:  # what is wrong, the probe has said
+            return {}

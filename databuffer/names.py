@@ -49,9 +49,14 @@ class DocumentName(str):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Take a name without a slash or a leading dot; raise `Malformed` for anything else."""
-        if not _DOCUMENT.fullmatch(text):
+        if not cls.fits(text):
             raise Malformed(f"a name matches {_DOCUMENT.pattern}", field="name")
         return cls(text)
+
+    @staticmethod
+    def fits(text: str) -> bool:
+        """Whether this can be the name of a document."""
+        return _DOCUMENT.fullmatch(text) is not None
 
 
 class PayloadTypeName(str):

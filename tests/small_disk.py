@@ -38,29 +38,60 @@ class SmallDisk:
     free: Callable[[], None]
 
 
+@dataclass
+class Mounted:
+    """A small file system."""
+
+    point: Path
+
+    @property
+    def left(self) -> int:
+        """How many bytes are free."""
+        found = os.statvfs(self.point)
+        return found.f_bavail * found.f_frsize
+
+    def fill(self, leaving: int = 0) -> None:
+        """Take all of it but so many bytes."""
+        with self._ballast.open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while self.left >= leaving + size and file.write(bytes(size)):
+                        pass
+
+    def free(self) -> None:
+        """Give back what was taken."""
+        self._ballast.unlink()
+
+    @property
+    def _ballast(self) -> Path:
+        return self.point / "ballast"
+
+
 @contextlib.contextmanager
-def mounted(folder: Path) -> Iterator[SmallDisk | None]:
-    """Mount a file system of 64 MiB for the volume; give None where that is not permitted."""
-    point = folder / "small"
+def file_system(folder: Path, name: str = "small", size: int = SIZE) -> Iterator[Mounted | None]:
+    """Mount a small file system at `folder/name`; give None where that is not permitted."""
+    point = folder / name
     point.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(point)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(point)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         yield None
         return
-    ballast = point / "ballast"
-
-    def fill() -> None:
-        with ballast.open("ab", buffering=0) as file:
-            for size in (1 << 20, 1 << 12):
-                with contextlib.suppress(OSError):
-                    while file.write(bytes(size)):
-                        pass
-
     try:
-        running = databuffer_at(folder, VOLUME_ROOT=str(point / "volume"))
-        yield SmallDisk(running, point / "volume", fill, ballast.unlink)
+        yield Mounted(point)
     finally:
         subprocess.run(["umount", "--lazy", str(point)], check=True)
+
+
+@contextlib.contextmanager
+def mounted(folder: Path) -> Iterator[SmallDisk | None]:
+    """Mount a file system of 64 MiB for the volume; give None where that is not permitted."""
+    with file_system(folder) as small:
+        if small is None:
+            yield None
+            return
+        volume = small.point / "volume"
+        running = databuffer_at(folder, VOLUME_ROOT=str(volume))
+        yield SmallDisk(running, volume, small.fill, small.free)
 
 
 @contextlib.contextmanager

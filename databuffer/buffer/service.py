@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from databuffer.store.disk import Disk
     from databuffer.store.lines import Entry
     from databuffer.store.protocols import Appended, BlobStore, Ledger
+    from databuffer.store.room import Room
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -68,9 +69,11 @@ class StreamingBuffer:
         places: Places,
         disk: Disk,
         prefix: str,
+        ledger_room: Room,
     ) -> None:
         self._ledger, self._blobs, self._places = ledger, blobs, places
         self._files, self._disk, self._prefix = files, disk, prefix
+        self._ledger_room = ledger_room
         self._repair = repairing(files, blobs, disk)
         self._gate = Gate()
         self._last_name_ns = 0
@@ -107,6 +110,7 @@ class StreamingBuffer:
         segment = await self._parse(body)
         async with self._gate.opened():
             self._refuse_when_frozen()
+            await self._refuse_when_full()
             async with self._places.place():
                 stored = await self._blobs.put(body)
             data = _described(segment, payload_type, stored.digest, len(body))
@@ -160,6 +164,11 @@ class StreamingBuffer:
     def _refuse_when_frozen(self) -> None:
         if self.state.frozen:
             raise Frozen("the buffer is frozen")
+
+    async def _refuse_when_full(self) -> None:
+        """Keep no blob on one volume that the ledger on another then cannot name."""
+        if not self._ledger_room.ample:
+            await self._disk.run(self._ledger_room.require)
 
     async def _commit(
         self, described: dict[str, Any], body: bytes, actor: str, key: str | None

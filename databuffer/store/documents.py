@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import aiofiles
 
 from databuffer.errors import PreconditionFailed, PreconditionMissing, Unknown, from_os_error
+from databuffer.names import DocumentName
 from databuffer.store import atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from databuffer.names import DocumentName
     from databuffer.store.disk import Disk
+    from databuffer.store.room import Room
 
 ANY = "*"
+_SUFFIX = ".json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,10 @@ class Condition:
 
 
 class Documents:
-    """Documents in a directory, written one after another."""
+    """Documents in a directory, as long as there is room; written one after another."""
 
-    def __init__(self, root: Path, disk: Disk) -> None:
-        self._root, self._disk = root, disk
+    def __init__(self, root: Path, disk: Disk, room: Room) -> None:
+        self._root, self._disk, self._room = root, disk, room
         self._writing = asyncio.Lock()
 
     def prepare(self) -> None:
@@ -64,8 +66,12 @@ class Documents:
         async with self._writing:
             current = await self._current(name)
             condition.check(current)
-            await self._disk.run(atomic.replace, self._path(name), content)
+            await self._disk.run(self._replace, name, content)
             return current is None
+
+    async def names(self) -> list[DocumentName]:
+        """List the documents, sorted."""
+        return await self._disk.run(self._names)
 
     async def _current(self, name: DocumentName) -> str | None:
         try:
@@ -73,8 +79,16 @@ class Documents:
         except Unknown:
             return None
 
+    def _replace(self, name: DocumentName, content: bytes) -> None:
+        with self._room.taking(len(content)):
+            atomic.replace(self._path(name), content)
+
+    def _names(self) -> list[DocumentName]:
+        names = (path.name.removesuffix(_SUFFIX) for path in self._root.glob(f"*{_SUFFIX}"))
+        return sorted(DocumentName(name) for name in names if DocumentName.fits(name))
+
     def _path(self, name: DocumentName) -> Path:
-        return self._root / f"{name}.json"
+        return self._root / f"{name}{_SUFFIX}"
 
 
 def etag(content: bytes) -> str:

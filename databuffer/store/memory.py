@@ -56,7 +56,7 @@ class MemoryBlobs:
         return Stored(digest, len(content), created)
 
     async def put_stream(
-        self, chunks: AsyncIterator[bytes], expected: Digest | None = None
+        self, chunks: AsyncIterator[bytes], expected: Digest | None = None, announced: int = 0
     ) -> Stored:
         """Keep what the chunks make together."""
         return await self.put(b"".join([chunk async for chunk in chunks]), expected)

@@ -62,9 +62,12 @@ class BlobStore(Protocol):
         """Keep these bytes."""
 
     async def put_stream(
-        self, chunks: AsyncIterator[bytes], expected: Digest | None = None
+        self, chunks: AsyncIterator[bytes], expected: Digest | None = None, announced: int = 0
     ) -> Stored:
-        """Keep what the chunks make together, holding no more than a few of them in memory."""
+        """Keep what the chunks make together, holding no more than a few of them in memory.
+
+        Where it is known that the `announced` bytes find no room, the first is not waited for.
+        """
 
     async def size(self, digest: Digest) -> int:
         """Say how long the blob is."""

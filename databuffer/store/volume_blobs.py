@@ -29,6 +29,7 @@ from databuffer.store.journal import Journal
 from databuffer.store.memory import MemoryBlob
 from databuffer.store.protocols import Stored
 from databuffer.store.recent import Recent
+from databuffer.store.room import Room
 from databuffer.store.shelves import Shelves
 from databuffer.store.together import Together
 
@@ -110,8 +111,11 @@ class VolumeBlobs:
     A journal of tiny blobs is settled when it has `journal_bytes`.
     """
 
-    def __init__(self, root: Path, disk: Disk, journal_bytes: int) -> None:
+    def __init__(
+        self, root: Path, disk: Disk, journal_bytes: int, room: Room | None = None
+    ) -> None:
         self._root, self._disk = root, disk
+        self._room = room or Room(root, 0)
         self._base = root / "sha256"
         self._shelves = Shelves(self._base)
         self._recent = Recent(_KEPT, _SMALL)
@@ -150,16 +154,16 @@ class VolumeBlobs:
         return stored
 
     async def put_stream(
-        self, chunks: AsyncIterator[bytes], expected: Digest | None = None
+        self, chunks: AsyncIterator[bytes], expected: Digest | None = None, announced: int = 0
     ) -> Stored:
         """Keep what the chunks make together; writing overlaps with receiving."""
-        upload = await self._disk.run(atomic.Upload, self._root)
+        upload = await self._disk.run(self._begin, announced)
         writing: asyncio.Future[None] | None = None
         try:
             async for chunk in chunks:
                 if writing is not None:
                     await writing
-                writing = asyncio.ensure_future(self._disk.run(_write_chunk, upload, chunk))
+                writing = asyncio.ensure_future(self._disk.run(self._write_chunk, upload, chunk))
             if writing is not None:
                 await writing
             return await self._disk.run(self._finish, upload, expected)
@@ -229,7 +233,8 @@ class VolumeBlobs:
         opened.callback(put.folder.close)
         put.upload = atomic.Upload(self._root)
         opened.callback(put.upload.close)
-        put.upload.write(put.content, hashed=False)
+        with self._room.taking(len(put.content)):
+            put.upload.write(put.content, hashed=False)
 
     def _sync(self, put: _Put) -> None:
         put.upload.sync()
@@ -247,6 +252,17 @@ class VolumeBlobs:
         if path.read_bytes() != content:
             atomic.replace(path, content, scratch=self._root)
             _log.error("blob %s was damaged on disk and is mended", digest)
+
+    def _begin(self, announced: int) -> atomic.Upload:
+        self._room.require(announced)
+        return atomic.Upload(self._root)
+
+    def _write_chunk(self, upload: atomic.Upload, chunk: bytes) -> None:
+        before = upload.size // _WRITEBACK
+        with self._room.taking(len(chunk)):
+            upload.write(chunk)
+        if upload.size // _WRITEBACK != before:
+            upload.sync()  # the last sync of a large blob then has less to write
 
     def _finish(self, upload: atomic.Upload, expected: Digest | None) -> Stored:
         digest = _checked(Digest("sha256:" + upload.hexdigest()), expected)
@@ -287,13 +303,6 @@ def _fail(puts: Iterable[_Put], error: DatabufferError | OSError) -> None:
     failure = error if isinstance(error, DatabufferError) else from_os_error(error)
     for put in puts:
         put.failure = failure
-
-
-def _write_chunk(upload: atomic.Upload, chunk: bytes) -> None:
-    before = upload.size // _WRITEBACK
-    upload.write(chunk)
-    if upload.size // _WRITEBACK != before:
-        upload.sync()  # the last sync of a large blob then has less to write
 
 
 def _checked(digest: Digest, expected: Digest | None) -> Digest:

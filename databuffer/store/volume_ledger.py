@@ -21,6 +21,7 @@ from databuffer.store.compression import Compression
 from databuffer.store.disk import Disk
 from databuffer.store.key_index import KeyIndex
 from databuffer.store.protocols import Appended, Compressed, Head, NewEntry, Page
+from databuffer.store.room import Room
 from databuffer.store.scan import Scan, scan
 from databuffer.store.segment_files import SegmentFiles
 from databuffer.store.sequencer import Draft, Sequencer
@@ -44,8 +45,11 @@ Waiting = tuple[NewEntry, "asyncio.Future[Appended]"]
 class VolumeLedger:
     """A `Ledger` in a directory: `open` it before, `close` it after."""
 
-    def __init__(self, root: Path, disk: Disk, segment_bytes: int) -> None:
+    def __init__(
+        self, root: Path, disk: Disk, segment_bytes: int, room: Room | None = None
+    ) -> None:
         self._root, self._disk = root, disk
+        self._room = room or Room(root, 0)
         self._thread = Disk(1, "ledger")
         self._sequencer, self._clock = Sequencer(), Clock()
         self._index = KeyIndex(root / "index.sqlite")
@@ -181,7 +185,8 @@ class VolumeLedger:
         now = self._clock.now(self._sequencer.time)
         draft = self._sequencer.draft(entries, now, self._index.find)
         if draft.lines:
-            self._files.append(self._sequencer.lsn + 1, draft.lines[::2])
+            with self._room.taking(sum(map(len, draft.lines))):
+                self._files.append(self._sequencer.lsn + 1, draft.lines[::2])
             self._note(draft)
         return draft
 

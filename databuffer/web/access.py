@@ -42,6 +42,7 @@ TABLE: dict[tuple[str, str], Who] = {
     ("POST", "/ledger"): Who.TIER,
     ("GET", "/ledger/head"): Who.TIER,
     ("POST", "/ledger/compress"): Who.TIER,
+    ("GET", "/state"): Who.TIER,
     ("GET", "/state/{name}"): Who.TIER,
     ("PUT", "/state/{name}"): Who.TIER,
     ("GET", "/stat"): Who.TIER,

@@ -105,7 +105,8 @@ async def _store(request: web.Request, expected: Digest | None) -> Stored:
     async with places.place() as place:
         if reader.complete:
             return await blobs.put(first, expected)
-        return await blobs.put_stream(_chunks(reader, first, place), expected)
+        announced = request.content_length or 0
+        return await blobs.put_stream(_chunks(reader, first, place), expected, announced)
 
 
 async def _chunks(reader: BodyReader, first: bytes, place: Place) -> AsyncIterator[bytes]:

@@ -32,7 +32,8 @@ async def get_ready(request: web.Request) -> web.Response:
         "ready": ready,
         "stopping": stopping,
         "ledger": {"id": head.ledger, "lsn": head.lsn},
-        "volume": report.volume(),
+        "volume": report.volume().told(),
+        "volumes": {name: volume.told() for name, volume in report.volumes.items()},
         "authentication": config.authentication,
         "tls": config.tls_cert is not None,
         "version": installed(),
@@ -53,8 +54,8 @@ async def get_metrics(request: web.Request) -> web.Response:
     metrics.bytes.set(state.size)
     metrics.frozen.set(state.frozen)
     metrics.writes.set(app[PLACES].taken)
-    metrics.free.set(report.bytes_free)
-    metrics.total.set(report.bytes_total)
+    metrics.free.set(report.volume().free)
+    metrics.total.set(report.volume().total)
     return web.Response(
         body=generate_latest(metrics.registry),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
