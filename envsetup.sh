@@ -3,8 +3,8 @@
 #   . ./envsetup.sh                           # what is set already stays as it is
 #   VOLUME_ROOT=/data/volume; . ./envsetup.sh # set before, so that the paths below it follow
 #
-# Source it, do not run it; twice is harmless. It holds no secrets. The servers and the client have
-# the same defaults built in, so nothing here is needed to start them.
+# Source it, in any POSIX shell; do not run it. Twice is harmless. It holds no secrets. The servers and
+# the client have the same defaults built in, so nothing here is needed to start them.
 
 # -- databuffer: python -m databuffer --------------------------------------------------------------
 
@@ -80,15 +80,15 @@
 : "${SHUTDOWN_GRACE:=20}"; export SHUTDOWN_GRACE
 # debug, info, warning or error.
 : "${LOG_LEVEL:=info}"; export LOG_LEVEL
+# How lines of the log look: text for people, json (an object a line) for machines.
+: "${LOG_FORMAT:=text}"; export LOG_FORMAT
+# Where traces go, an OTLP/HTTP collector such as http://localhost:4318; empty: nothing is traced.
+: "${OTEL_EXPORTER_OTLP_ENDPOINT:=}"; export OTEL_EXPORTER_OTLP_ENDPOINT
 
 # -- logic tier: gunicorn -c datastore_logic/gunicorn.conf.py 'datastore_logic.app:create_app()' -----
 
 # Where the databuffer is; `condstore verify` asks there too (`condstore up` follows SERVURL).
 : "${DB_BURL:=http://localhost:8080/}"; export DB_BURL
-# How lines of the log look: text for people, json (an object a line) for machines.
-: "${LOG_FORMAT:=text}"; export LOG_FORMAT
-# Where traces go, an OTLP/HTTP collector such as http://localhost:4318; empty: nothing is traced.
-: "${OTEL_EXPORTER_OTLP_ENDPOINT:=}"; export OTEL_EXPORTER_OTLP_ENDPOINT
 # The view: a derived SQLite file on local disk, which may be deleted at any time.
 : "${VIEW_PATH:=var/view.sqlite}"; export VIEW_PATH
 # Bytes from which POST /freezeds freezes the buffer.
@@ -153,13 +153,13 @@
 : "${BUFFER_PUBLIC_URL:=}"; export BUFFER_PUBLIC_URL
 # Networks of proxies whose X-Forwarded-* is believed, commas between; empty: nobody's.
 : "${TRUSTED_PROXIES:=}"; export TRUSTED_PROXIES
+# How many tags are counted by name in /metrics, those first asked about; the rest are `other`.
+: "${METRICS_TAGS:=20}"; export METRICS_TAGS
 # Payload IOVs that one request may bring.
 : "${MAX_IOVS:=250000}"; export MAX_IOVS
 # Reads and writes of one caller, and failed authentications from one address; none: no limit.
 : "${RATE_READS:=3000/second}"; export RATE_READS
 : "${RATE_WRITES:=2000/second}"; export RATE_WRITES
-# How many tags are counted by name in /metrics, those first asked about; the rest are `other`.
-: "${METRICS_TAGS:=20}"; export METRICS_TAGS
 : "${RATE_FAILURES:=60/minute}"; export RATE_FAILURES
 
 # -- client: condstore -----------------------------------------------------------------------------

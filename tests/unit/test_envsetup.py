@@ -17,16 +17,27 @@ READ_IN = {
     "datastore_logic": ROOT / "datastore_logic/config.py",
     "datastore_logic.access": ROOT / "datastore_logic/access/settings.py",
 }
+OF_THE_SYSTEM = {
+    *("PATH", "HOME", "TMPDIR"),
+    *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"),
+}
+IN_AN_IMAGE = {
+    *("SERVURL", "HOST", "PORT"),  # every interface
+    *("VOLUME_ROOT", "VIEW_PATH"),  # where volumes are mounted
+    *("DB_BURL", "CONDSTORE_URL"),  # the names of the digital twin's Services
+    "LOG_FORMAT",  # for machines
+}
 _VARIABLE = re.compile(r"""["']([A-Z][A-Z_]{3,})["']""")
 
 
-def sourced(*lines, environ=None):
-    """Return the exported environment after running these lines in a clean bash."""
+def sourced(*lines, environ=None, by="bash"):
+    """Return the exported environment after running these lines in a clean shell."""
     clean = {"PATH": "/usr/bin:/bin", **(environ or {})}
     script = "\n".join([*lines, "env -0"])
     done = subprocess.run(
-        ["bash", "-euc", script], env=clean, cwd=ROOT, check=True, capture_output=True, text=True
+        [by, "-euc", script], env=clean, cwd=ROOT, check=True, capture_output=True, text=True
     )
+    assert done.stderr == ""
     pairs = (entry.partition("=") for entry in done.stdout.split("\0") if entry)
     found = {name: value for name, _, value in pairs}
     return {
@@ -63,6 +74,41 @@ def test_twice_is_harmless_and_what_is_set_stays():
     assert once == twice
     assert once["PORT"] == "5999"
     assert once["BLOBROOT"] == "/data/volume/blobs"
+
+
+def test_any_shell_may_source_it():
+    """The plain shell of an image reads it as bash does, where nothing unset may be used either."""
+    assert sourced(". ./envsetup.sh", by="sh") == sourced(". ./envsetup.sh")
+
+
+def test_nothing_but_variables_comes_of_it():
+    """It prints nothing, and leaves options, folder and functions as they were."""
+    look = "echo $-; pwd; umask; declare -F"
+    script = f'before=$({look}); . ./envsetup.sh; [ "$before" = "$({look})" ]'
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == done.stderr == ""
+
+
+def test_no_secret_is_in_it():
+    """What may hold a secret, or names the file of one, is empty."""
+    found = sourced(". ./envsetup.sh")
+    secret = {name: text for name, text in found.items() if re.search("TOKEN|SECRET|_KEY", name)}
+    assert len(secret) > 5
+    assert not {name for name, text in secret.items() if text}
+
+
+@pytest.mark.parametrize("image", sorted(path.name for path in ROOT.glob("Dockerfile.*")))
+def test_an_image_sets_our_variables_as_they_are_here(image):
+    """What an image sets is a variable of ours; where it differs from its default, for a reason."""
+    text = (ROOT / image).read_text().replace("\\\n", " ")
+    words = " ".join(re.findall(r"^ENV (.*)$", text, re.MULTILINE)).split()
+    told = dict(word.split("=", 1) for word in words)
+    ours = {name: told[name] for name in told.keys() - OF_THE_SYSTEM}
+    default = sourced(". ./envsetup.sh")
+    assert not ours.keys() - default.keys()
+    assert not {name for name in ours.keys() - IN_AN_IMAGE if ours[name] not in {"", default[name]}}
 
 
 def test_every_variable_says_why():
