@@ -17,6 +17,7 @@ from databuffer.store.documents import Documents
 from databuffer.store.room import Room
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
+from databuffer.version import installed
 from databuffer.watched import Watched
 from databuffer.web import blobs as blob_routes
 from databuffer.web import health as health_routes
@@ -45,11 +46,13 @@ _READERS = 8
 
 def create_app(config: Config) -> web.Application:
     """Wire the tier on a volume."""
-    disk = Disk(config.wchsz + _READERS, "disk")
+    disk, metrics = Disk(config.wchsz + _READERS, "disk"), Metrics(installed())
     ledger_room = Room(config.ledgerroot, config.volume_reserve_bytes)
     data_room = Room(config.blobroot, config.volume_reserve_bytes)
-    ledger = VolumeLedger(config.ledgerroot, disk, config.ledger_segment_bytes, ledger_room)
-    blobs = VolumeBlobs(config.blobroot, disk, config.blob_journal_bytes, data_room)
+    ledger = VolumeLedger(
+        config.ledgerroot, disk, config.ledger_segment_bytes, ledger_room, metrics
+    )
+    blobs = VolumeBlobs(config.blobroot, disk, config.blob_journal_bytes, data_room, metrics)
     documents = Documents(config.stateroot, disk, ledger_room)
     places = Places(config.wchsz, config.write_wait)
     files = BufferFiles(config)
@@ -81,7 +84,8 @@ def create_app(config: Config) -> web.Application:
     app = web.Application(middlewares=layers, client_max_size=0)
     if config.buffer_token_file is not None:
         app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
-    app[keys.CONFIG], app[keys.METRICS] = config, Metrics()
+    metrics.queue.set_function(lambda: ledger.waiting)
+    app[keys.CONFIG], app[keys.METRICS] = config, metrics
     app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
     app[keys.COMPRESSIBLE] = ledger
     app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places

@@ -13,6 +13,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from databuffer.errors import (
@@ -32,6 +33,7 @@ from databuffer.store.recent import Recent
 from databuffer.store.room import Room
 from databuffer.store.shelves import Shelves
 from databuffer.store.together import Together
+from databuffer.store.watch import UNWATCHED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from databuffer.store.disk import Disk
     from databuffer.store.protocols import OpenBlob
+    from databuffer.store.watch import Watch
 
 _log = logging.getLogger(__name__)
 _SMALL = 128 << 10  # above, sending from the file costs less than reading it
@@ -112,16 +115,21 @@ class VolumeBlobs:
     """
 
     def __init__(
-        self, root: Path, disk: Disk, journal_bytes: int, room: Room | None = None
+        self,
+        root: Path,
+        disk: Disk,
+        journal_bytes: int,
+        room: Room | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
-        self._root, self._disk = root, disk
+        self._root, self._disk, self._watch = root, disk, watch
         self._room = room or Room(root, 0)
         self._base = root / "sha256"
         self._shelves = Shelves(self._base)
         self._recent = Recent(_KEPT, _SMALL)
         self._small = Together(disk, self._put_synced, _LANES, _TOGETHER)
         self._tiny = Together(disk, self._put_journalled, 1, _TINY_TOGETHER)
-        self._journal = Journal(root / "journal", journal_bytes)
+        self._journal = Journal(root / "journal", journal_bytes, partial(watch.synced, "blobs"))
         self._settling: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
@@ -182,7 +190,9 @@ class VolumeBlobs:
 
     async def open(self, digest: Digest) -> OpenBlob:
         """Open the blob; a small one is read in the same call, and kept for the next."""
-        if (content := self._recent.get(digest)) is not None:
+        content = self._recent.get(digest)
+        self._watch.opened(kept=content is not None)
+        if content is not None:
             return MemoryBlob(content)
         blob = await self._disk.run(self._open, digest)
         if blob.content is not None:
@@ -237,7 +247,12 @@ class VolumeBlobs:
             put.upload.write(put.content, hashed=False)
 
     def _sync(self, put: _Put) -> None:
-        put.upload.sync()
+        self._synced(put.upload)
+
+    def _synced(self, upload: atomic.Upload) -> None:
+        began = perf_counter()
+        upload.sync()
+        self._watch.synced("blobs", perf_counter() - began)
 
     def _publish(self, put: _Put) -> None:
         put.created = put.upload.publish(put.folder, put.digest.hex)
@@ -266,7 +281,7 @@ class VolumeBlobs:
 
     def _finish(self, upload: atomic.Upload, expected: Digest | None) -> Stored:
         digest = _checked(Digest("sha256:" + upload.hexdigest()), expected)
-        upload.sync()
+        self._synced(upload)
         folder = self._shelves.open(digest)
         try:
             created = upload.publish(folder, digest.hex)

@@ -12,6 +12,8 @@ import fcntl
 import logging
 import os
 from collections import deque
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from databuffer.errors import BeyondHead, DatabufferError, LedgerFailed, VolumeInUse
@@ -27,12 +29,14 @@ from databuffer.store.segment_files import SegmentFiles
 from databuffer.store.sequencer import Draft, Sequencer
 from databuffer.store.tail import Tail
 from databuffer.store.together import resolve
+from databuffer.store.watch import UNWATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from databuffer.store.lines import Entry
+    from databuffer.store.watch import Watch
 
 _log = logging.getLogger(__name__)
 _TAIL = 1 << 20
@@ -46,14 +50,20 @@ class VolumeLedger:
     """A `Ledger` in a directory: `open` it before, `close` it after."""
 
     def __init__(
-        self, root: Path, disk: Disk, segment_bytes: int, room: Room | None = None
+        self,
+        root: Path,
+        disk: Disk,
+        segment_bytes: int,
+        room: Room | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
         self._root, self._disk = root, disk
+        self._watch = watch
         self._room = room or Room(root, 0)
         self._thread = Disk(1, "ledger")
         self._sequencer, self._clock = Sequencer(), Clock()
         self._index = KeyIndex(root / "index.sqlite")
-        self._files = SegmentFiles(root, segment_bytes, lambda _: None)
+        self._files = SegmentFiles(root, segment_bytes, partial(watch.synced, "ledger"))
         self._compression = Compression(self._files, disk, self._thread)
         self._head: Head
         self._tail = Tail(_TAIL)
@@ -94,9 +104,12 @@ class VolumeLedger:
         if self._failure is not None:
             raise self._failure
         future: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        came = perf_counter()
         self._queue.append((entry, future))
         self._wake.set()
-        return await future
+        appended = await future
+        self._watch.appended(perf_counter() - came)
+        return appended
 
     async def read(self, after: int, limit: int) -> Page:
         """Take up to `limit` lines after this LSN."""
@@ -130,6 +143,11 @@ class VolumeLedger:
         """Compress every sealed segment that is not; also into the volume's reserve."""
         return await self._compression.run()
 
+    @property
+    def waiting(self) -> int:
+        """How many entries wait to be decided."""
+        return len(self._queue)
+
     # --- the writer task -------------------------------------------------------------------
 
     async def _write(self) -> None:
@@ -161,6 +179,7 @@ class VolumeLedger:
         except DatabufferError as error:
             self._refuse(batch, error)
             return
+        self._watch.batched(len(batch))
         if draft.lines:
             self._tail.add(self._head.lsn + 1, draft.lines[::2])
             self._head = Head(self._head.ledger, draft.lsn, draft.hash)

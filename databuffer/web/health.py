@@ -54,8 +54,8 @@ async def get_metrics(request: web.Request) -> web.Response:
     metrics.bytes.set(state.size)
     metrics.frozen.set(state.frozen)
     metrics.writes.set(app[PLACES].taken)
-    metrics.free.set(report.volume().free)
-    metrics.total.set(report.volume().total)
+    metrics.waiting.set(app[PLACES].waiting)
+    metrics.found(report)
     return web.Response(
         body=generate_latest(metrics.registry),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
