@@ -18,6 +18,7 @@ from issuer import SECRET
 from load import ask
 from sample_answers import answers
 from servers import databuffer, eventually, logic
+from volume_oracle import LedgerReader
 
 from datastore_logic.domain.events import KINDS
 
@@ -46,13 +47,16 @@ class History:
         self._do("POST", f"{TAGS}/frozen-by-one/iovs", {"iovs": [iov("Old", 1, None, "old")]})
         self._do("POST", f"{TAGS}/frozen-by-one/freeze", {"reason": WORDS})
 
-    def go_on(self) -> None:
-        """Live through the rest."""
+    def go_on(self, *, compress: bool) -> None:
+        """Live through the rest; if told so, compress the ledger in the midst of it."""
         self._tags()
         self._lists()
         self._iovs()
         self._tokens()
         self._freezes()
+        if compress:
+            done = ask("POST", f"{self._lab.buffer.url}/ledger/compress")
+            assert done.json["segments"] > 2, done
         self._stream()
         self._first_form()
 
@@ -184,19 +188,20 @@ def served(folder: Path, approvals: str = "2") -> Iterator[Lab]:
         assert buffer.stop() == 0
 
 
-def keep(target: Path) -> None:
+def keep(target: Path, *, compress: bool) -> None:
     """Live through the history and keep the volume and what it answers in a new directory."""
     with tempfile.TemporaryDirectory() as folder:
         with served(Path(folder), approvals="1") as lab:
             History(lab).begin()
         with served(Path(folder)) as lab:
-            History(lab).go_on()
+            History(lab).go_on(compress=compress)
             told = answers(lab.pods[0].url, credential("alice"))
         volume = Path(folder) / "volume"
         for name in KEPT:
             leave = shutil.ignore_patterns(*DERIVED)
             shutil.copytree(volume / name, target / "volume" / name, ignore=leave)
-    written = {json.loads(line)["type"] for line in _lines(target)}
+    lines = LedgerReader(target / "volume" / "ledger").lines()
+    written = {json.loads(line)["type"] for line in lines}
     assert written == set(KINDS), set(KINDS) ^ written
     each = (f"{dumped(path)}: {dumped(answer)}" for path, answer in told.items())
     (target / "answers.json").write_text("{\n" + ",\n".join(each) + "\n}\n")
@@ -207,10 +212,5 @@ def dumped(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _lines(target: Path) -> Iterator[bytes]:
-    for path in sorted((target / "volume" / "ledger").glob("*.jsonl")):
-        yield from path.read_bytes().splitlines()
-
-
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    keep(Path(sys.argv[1]), compress="compress" in sys.argv[2:])

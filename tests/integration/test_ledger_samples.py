@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 from approvers import TAGS, credential
-from load import ledger_lines
+from issuer import SECRET
+from load import ask, ledger_lines
 from sample_answers import answers, differences
 from sample_history import served
+from servers import eventually, logic
+from volume_oracle import LedgerReader
+
+from condstore.verify import verify
 
 SAMPLES = sorted((Path(__file__).parents[1] / "samples").glob("ledger-format-*"))
 
@@ -22,12 +27,6 @@ def sample(request, tmp_path):
     return request.param
 
 
-def kept_lines(sample):
-    """Return the lines of a sample's ledger."""
-    paths = sorted((sample / "volume" / "ledger").glob("*.jsonl"))
-    return [line for path in paths for line in path.read_bytes().splitlines()]
-
-
 def first_with(key, lines):
     """Return the LSN of the entry with an idempotency key."""
     entries = map(json.loads, lines)
@@ -35,19 +34,34 @@ def first_with(key, lines):
 
 
 def test_a_kept_ledger_is_served_answers_as_it_did_and_goes_on(sample, tmp_path):
-    """Line for line; a view built from it tells what it told; repeats are known; a restart too."""
+    """Line for line; a view built from it tells what it told; its idempotency keys are known."""
     kept = json.loads((sample / "answers.json").read_text())
-    lines = kept_lines(sample)
+    lines = LedgerReader(sample / "volume" / "ledger").lines()
     with served(tmp_path) as lab:
         assert list(ledger_lines(lab.buffer.url)) == lines
-        found = answers(lab.pods[0].url, credential("alice"))
-        assert differences(kept, found) == []
+        assert differences(kept, answers(lab.pods[0].url, credential("alice"))) == []
         again = lab.ask("alice", "POST", TAGS, {"name": "O4"}, key="k-1")
         assert (again.status, again.lsn) == (201, first_with("k-1", lines))
         for number in range(30):
             assert lab.ask("alice", "POST", TAGS, {"name": f"later-{number}"}).status == 201
-    with served(tmp_path) as lab:
         grown = list(ledger_lines(lab.buffer.url))
         assert grown[: len(lines)] == lines
         assert len(grown) == len(lines) + 30
-        assert lab.get(f"{TAGS}/later-29")["name"] == "later-29"
+        compressed_is_the_same(lab, tmp_path, grown)
+    reader = LedgerReader(tmp_path / "volume" / "ledger")
+    reader.catch_up()
+    assert reader.lines() == grown
+
+
+def compressed_is_the_same(lab, folder, lines):
+    """Compress the ledger: served, verified and built from anew it says what it said before."""
+    done = ask("POST", f"{lab.buffer.url}/ledger/compress")
+    assert (done.status, done.json["segments"] > 1) == (200, True)
+    assert list(ledger_lines(lab.buffer.url)) == lines
+    report = verify(lab.buffer.url, payloads=True)
+    assert (report.head.lsn, report.problems) == (len(lines), ())
+    environ = {"JWT_SECRET": SECRET, "FREEZE_APPROVALS": "2", "MAX_SIZE": "1"}
+    with logic(lab.buffer.url, folder, name="anew", **environ) as pod:
+        eventually(lambda: ask("GET", f"{pod.url}/readyz").json.get("writes"))
+        told = [answers(each.url, credential("alice")) for each in (pod, *lab.pods)]
+    assert told[0] == told[1]
