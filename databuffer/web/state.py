@@ -14,6 +14,13 @@ from databuffer.web.keys import CONFIG, DOCUMENTS
 routes = web.RouteTableDef()
 
 
+@routes.get("/state")
+async def get_names(request: web.Request) -> web.Response:
+    """Which documents there are, sorted."""
+    names = await request.app[DOCUMENTS].names()
+    return web.Response(body=orjson.dumps({"names": names}), content_type="application/json")
+
+
 @routes.get("/state/{name}")
 async def get_document(request: web.Request) -> web.Response:
     """Send a document."""
