@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from databuffer.store.documents import Documents
 from databuffer.store.room import Room
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
+from databuffer.tracing import Tracing
 from databuffer.version import installed
 from databuffer.watched import Watched
 from databuffer.web import blobs as blob_routes
@@ -30,6 +32,7 @@ from databuffer.web.body import read_later
 from databuffer.web.metrics import Metrics
 from databuffer.web.middleware import add_request_id, outermost
 from databuffer.web.pages import refuse_other_sites
+from databuffer.web.traced import traced
 from databuffer.web.traffic import TRAFFIC, Traffic
 
 if TYPE_CHECKING:
@@ -62,6 +65,11 @@ def create_app(config: Config) -> web.Application:
     health = Health(config.ledgerroot, disk, ledger, buffer, rooms)
     secrets = TierSecrets(config.buffer_token)
 
+    async def tracing_on(_: web.Application) -> AsyncIterator[None]:
+        tracing.start()
+        yield
+        await asyncio.to_thread(tracing.stop)
+
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
             await ledger.open()  # first: it takes the volume
@@ -81,6 +89,9 @@ def create_app(config: Config) -> web.Application:
         Authentication.OFF: [],
     }
     layers = [outermost, *inner[config.authentication]]
+    tracing = Tracing(config.otlp_endpoint, "condstore-databuffer", installed())
+    if config.otlp_endpoint:
+        layers.insert(0, traced(tracing))
     app = web.Application(middlewares=layers, client_max_size=0)
     if config.buffer_token_file is not None:
         app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
@@ -93,7 +104,7 @@ def create_app(config: Config) -> web.Application:
     for module in (blob_routes, ledger_routes, state_routes, stream_routes, health_routes):
         app.add_routes(map(_inviting_nobody, module.routes))
     app.on_response_prepare.append(add_request_id)
-    app.cleanup_ctx.append(opened)
+    app.cleanup_ctx.extend([tracing_on, opened])
     return app
 
 

@@ -15,6 +15,8 @@ from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import Authentication, Config
 from datastore_logic.services.tier import Tier
 from datastore_logic.services.token_use import TokenUse
+from datastore_logic.tracing import Tracing
+from datastore_logic.version import installed
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.copying import Copies
 from datastore_logic.view.database import Database
@@ -25,6 +27,7 @@ from datastore_logic.view.slice_files import SliceFiles
 from datastore_logic.view.slicer import Slicer
 from datastore_logic.view.starting import Starting
 from datastore_logic.view.tokens import KnownTokens
+from datastore_logic.watch import both
 from datastore_logic.web import (
     authenticate,
     caching,
@@ -36,6 +39,7 @@ from datastore_logic.web import (
     pages,
     sign_in,
     stream,
+    traced,
     v1,
 )
 from datastore_logic.web.address import FromProxies
@@ -54,6 +58,9 @@ FOLLOWER = "condstore.follower"
 WORKER = "condstore.worker"
 """Where it keeps what gunicorn's worker tells of itself."""
 
+TRACING = "condstore.tracing"
+"""Where it keeps what makes spans, which gunicorn's worker starts after the fork."""
+
 TIER = "condstore.tier"
 """Where it keeps what the handlers work with."""
 
@@ -64,7 +71,9 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     metrics = Metrics(config)
     prepared = _prepared(config, metrics.looked_up)
     database = Database(config.view_path, config.stream_tag, prepared)
-    buffer = buffer or BufferClient(config, metrics.calling)
+    tracing = Tracing(config.otlp_endpoint, "condstore-logic", installed())
+    around = both(metrics.calling, tracing.calling) if config.otlp_endpoint else metrics.calling
+    buffer = buffer or BufferClient(config, around)
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
     token_use = TokenUse(buffer, database)
@@ -75,6 +84,8 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     app = Flask("datastore_logic")
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # it would redirect, and with a page
+    if config.otlp_endpoint:
+        traced.install(app, tracing, metrics.tags)
     middleware.install(app, metrics)
     identify, rates = _identify(config, tier), _rates(config)
     authenticate.install(app, config.access, identify, rates)
@@ -92,6 +103,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         app.register_blueprint(blueprint)
     app.wsgi_app = FromProxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign,assignment]  # as Flask's documentation wraps it
     app.extensions[TIER], app.extensions[WORKER] = tier, worker
+    app.extensions[TRACING] = tracing
     starting = _starting(config, database, buffer)
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path, starting, copies)
     return app

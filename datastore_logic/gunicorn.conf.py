@@ -108,7 +108,7 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
-    from datastore_logic.app import FOLLOWER, TIER, WORKER  # noqa: PLC0415 - not in the parent
+    from datastore_logic.app import FOLLOWER, TIER, TRACING, WORKER  # noqa: PLC0415
     from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
     worker.limits = Limits(
@@ -123,6 +123,7 @@ def post_worker_init(worker: Worker) -> None:
     worker.wsgi.extensions[WORKER].is_stopping = worker.stopping.is_set
     gc.freeze()  # what came up with the process stays; bulk bodies and answers are no cycles
     gc.set_threshold(50_000)
+    worker.wsgi.extensions[TRACING].start()
     worker.wsgi.extensions[FOLLOWER].start()
     worker.wsgi.extensions[TIER].token_use.start()
     if os.read(_ready_tokens[0], 1) == b"!":
@@ -145,11 +146,12 @@ def ssl_context(_settings: Settings, _default: Callable[[], ssl.SSLContext]) -> 
 
 def worker_exit(_server: Arbiter, worker: Worker) -> None:
     """Stop following; write down when tokens were last used."""
-    from datastore_logic.app import FOLLOWER, TIER  # noqa: PLC0415
+    from datastore_logic.app import FOLLOWER, TIER, TRACING  # noqa: PLC0415
 
     if getattr(worker, "wsgi", None) is not None:
         worker.wsgi.extensions[FOLLOWER].stop()
         worker.wsgi.extensions[TIER].token_use.stop()
+        worker.wsgi.extensions[TRACING].stop()
 
 
 def pre_fork(_server: Arbiter, worker: Worker) -> None:

@@ -101,10 +101,19 @@ def _on_one_line(text: str) -> str:
     )
 
 
-def _count(request: web.Request, status: int, seconds: float) -> None:
+def route_of(request: web.Request) -> str:
+    """Return the route rather than the path: paths are without number."""
     resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else "unknown"
-    method = request.method if request.method in _METHODS else "other"
+    return resource.canonical if resource is not None else "unknown"
+
+
+def method_of(request: web.Request) -> str:
+    """Return the method, if it is one we know."""
+    return request.method if request.method in _METHODS else "other"
+
+
+def _count(request: web.Request, status: int, seconds: float) -> None:
+    method, route = method_of(request), route_of(request)
     request.app[keys.METRICS].answered(method, route, status, seconds)
     if _log.isEnabledFor(logging.DEBUG):
         _log.debug("%s %s: %d in %.1f ms", method, route, status, 1000 * seconds)
