@@ -77,7 +77,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
     token_use = TokenUse(buffer, database)
-    copies = Copies(database, config.view_path)
+    copies = Copies(config.view_path, config.stream_tag, config.log_format)
     tier = Tier(config, database, replica, buffer, acknowledged, token_use, copies)
 
     worker = Serving()

@@ -269,8 +269,10 @@ class ScratchFull(LogicError):
 
     code = "scratch_full"
 
-    def __init__(self) -> None:
-        super().__init__("The disk of this replica's view has no room for a copy of it.")
+    def __init__(
+        self, detail: str = "The disk of this replica's view has no room for a copy of it."
+    ) -> None:
+        super().__init__(detail)
 
 
 class ViewError(LogicError):

@@ -1,17 +1,13 @@
 """Make a checkpoint: copy the view, store the copy as a blob, then have the document name it.
 
-It is made in a thread of its own at a lower priority, so that requests go first, while the request
-that asked for it waits. No lock is held that others wait for. A replica that is killed in between
-leaves a blob that nothing names, which goes with the others of its kind.
+A process of its own copies and packs (view/copier.py), so that requests go first; the one that
+asked for it passes the bytes on and waits. No lock is held that others wait for. A replica that is
+killed in between leaves a blob that nothing names, which goes with the others of its kind.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from random import random
@@ -22,7 +18,6 @@ from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import BufferRefused, Conflict, ViewBuilding
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint, Unfit
 from datastore_logic.view.database import SCHEMA_VERSION
-from datastore_logic.view.packing import packed
 
 if TYPE_CHECKING:
     from datastore_logic.buffer_client import BufferClient, Document
@@ -30,7 +25,6 @@ if TYPE_CHECKING:
     from datastore_logic.view.copying import Copy
     from datastore_logic.view.database import Position
 
-NICENESS: Final = 5
 ATTEMPTS: Final = 10
 PAUSE: Final = 0.05
 """Seconds, times how often it has failed, that those who lost a race spread over."""
@@ -63,8 +57,7 @@ def make_checkpoint(tier: Tier, position: Position) -> Made:
     standing = _standing(tier.buffer.get_state(DOCUMENT))
     if standing is not None and _is_at(standing, position) and _is_kept(tier.buffer, standing):
         return Made(standing, new=False)
-    with ThreadPoolExecutor(1, "checkpoint", initializer=_give_way) as pool:
-        return pool.submit(copy_context().run, _made, tier).result()
+    return _made(tier)
 
 
 def _made(tier: Tier) -> Made:
@@ -82,17 +75,16 @@ def _made(tier: Tier) -> Made:
 
 def _stored(buffer: BufferClient, copy: Copy) -> Checkpoint:
     try:
-        blob = buffer.store_blob(packed(copy.path), None, patience=PATIENCE)
+        blob = buffer.store_blob(copy.pieces, None, patience=PATIENCE)
     except BufferRefused as reason:
         if reason.code != "too_large":
             raise
         words = "The view, packed, is larger than what the databuffer keeps: see MAX_BLOB_BYTES."
         raise BufferRefused(reason.status, words, reason.code) from reason
-    at = copy.position
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return Checkpoint(
-        *(at.ledger, at.applied_lsn, at.hash, SCHEMA_VERSION, at.stream_tag),
-        *(Digest.parse(blob.digest), blob.size, copy.bytes, now),
+        *(copy.of.ledger, copy.of.lsn, copy.of.hash, SCHEMA_VERSION, copy.of.stream_tag),
+        *(Digest.parse(blob.digest), blob.size, copy.of.bytes, now),
     )
 
 
@@ -138,8 +130,3 @@ def _is_at(standing: Checkpoint, position: Position) -> bool:
 def _is_kept(buffer: BufferClient, standing: Checkpoint) -> bool:
     found = buffer.unsound([(standing.digest, standing.size)])
     return not (found.missing or found.resized)
-
-
-def _give_way() -> None:
-    """Lower the priority of this thread; Linux has one for each."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

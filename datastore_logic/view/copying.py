@@ -1,50 +1,60 @@
-"""A copy of the view as it stands, for as long as somebody needs it: one at a time in a pod.
+"""Copies of the view, packed, one at a time in a pod, each by a process that is started for it.
 
-It lies beside the view. What a killed process left of one is removed when the next is made, and
-when a worker begins to follow the ledger.
+The copy lies beside the view until it is packed. What a killed process left of one is removed when
+the next is made, and when a worker begins to follow the ledger.
 """
 
 from __future__ import annotations
 
 import fcntl
 import shutil
-import sqlite3
-from contextlib import closing, contextmanager
+import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
+
+import orjson
 
 from datastore_logic.errors import CopyFailed, CopyUnderWay, ScratchFull, ViewBuilding
-from datastore_logic.view.database import read_position, remove
+from datastore_logic.view.apart import command
+from datastore_logic.view.copier import Copied, refusal
+from datastore_logic.view.database import remove
+from datastore_logic.view.packing import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from datastore_logic.view.database import Database, Position
+    from datastore_logic.logs import LogFormat
 
+    Process = subprocess.Popen[bytes]
+
+PROGRAM: Final = "datastore_logic.view.copier"
 SPARE: Final = 2
 """As many times the view must fit on the disk: slices and its journal live there, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy of a complete view, where it stands, and its size in bytes."""
+    """Where a copy stands, and its packed bytes, to be taken once.
 
-    path: Path
-    position: Position
-    bytes: int
+    Taking them raises CopyFailed where they end early.
+    """
+
+    of: Copied
+    pieces: Iterator[bytes]
 
 
 class Copies:
     """Copies of the view at one path. Constructing it touches no disk."""
 
-    def __init__(self, database: Database, view: Path) -> None:
-        self._database, self._view = database, view
-        self._path = view.with_name(f"{view.name}.copy")
+    def __init__(self, view: Path, stream_tag: str, log_format: LogFormat) -> None:
+        self._view, self._path = view, view.with_name(f"{view.name}.copy")
+        self._command = command(PROGRAM, log_format, view, stream_tag, self._path)
 
     @contextmanager
     def one(self) -> Iterator[Copy]:
-        """Make a copy and yield it; afterwards it is removed.
+        """Make a copy and yield it; afterwards nothing is left of it.
 
         Raises:
             CopyUnderWay: another is being made.
@@ -52,10 +62,12 @@ class Copies:
             CopyFailed: it cannot be made.
             ViewBuilding: there is no complete view.
         """
-        with self._alone():
+        with self._alone() as lock:
             remove(self._path)
+            self._refuse_without_room()
             try:
-                yield self._made()
+                with self._process(lock) as process:
+                    yield Copy(_told(process), _pieces(process))
             finally:
                 remove(self._path)
 
@@ -68,25 +80,27 @@ class Copies:
             return
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> Iterator[IO[str]]:
         with self._path.with_name(f"{self._path.name}.lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as reason:
                 raise CopyUnderWay from reason
-            yield
+            yield lock
 
-    def _made(self) -> Copy:
-        self._refuse_without_room()
+    @contextmanager
+    def _process(self, lock: IO[str]) -> Iterator[Process]:
+        """Start the process; it holds the lock, too, so that nobody comes before it has ended."""
+        pipe, kept = subprocess.PIPE, (lock.fileno(),)
         try:
-            self._database.copy(self._path)
-            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
-                position = _cleaned(connection)
-        except (sqlite3.Error, OSError) as reason:
-            if getattr(reason, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise ScratchFull from reason
+            process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, pass_fds=kept)  # noqa: S603 - ours
+        except OSError as reason:
             raise CopyFailed(f"The view cannot be copied: {reason}") from reason
-        return Copy(self._path, position, self._path.stat().st_size)
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def _refuse_without_room(self) -> None:
         try:
@@ -97,16 +111,28 @@ class Copies:
             raise ScratchFull
 
 
-def _cleaned(connection: sqlite3.Connection) -> Position:
-    """Return where a copy stands, having cleared it of what was of its pod alone."""
-    position = read_position(connection)
-    if not position.complete or not position.ledger:
-        raise ViewBuilding("The view is being built from the ledger; ask again shortly.")
-    connection.execute("PRAGMA journal_mode = WAL")  # as a view is; its header tells
-    connection.execute(
-        "UPDATE position SET head_lsn = applied_lsn, target_lsn = applied_lsn, halted = NULL"
-    )
-    connection.execute(
-        "UPDATE link SET reachable = 0, since = '', started_lsn = NULL, checkpoint_lsn = 0"
-    )
-    return position
+def _output(process: Process) -> IO[bytes]:
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    return process.stdout
+
+
+def _told(process: Process) -> Copied:
+    """Return where the copy stands, as the process says first.
+
+    Raises:
+        ScratchFull, CopyFailed, ViewBuilding: there is none.
+    """
+    line = _output(process).readline()
+    if not line.endswith(b"\n"):
+        raise CopyFailed("The view cannot be copied: the process that does ended.")
+    told = orjson.loads(line)
+    if "copied" not in told:
+        raise refusal(told["refused"], told["detail"])
+    return Copied(**told["copied"])
+
+
+def _pieces(process: Process) -> Iterator[bytes]:
+    while piece := _output(process).read(CHUNK):
+        yield piece
+    if process.wait() != 0:
+        raise CopyFailed("The view cannot be copied: the process that packs it ended.")

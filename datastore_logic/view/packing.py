@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
 
-from datastore_logic.errors import CopyFailed
 from datastore_logic.view.checkpoint import Unfit
 
 if TYPE_CHECKING:
@@ -40,18 +39,11 @@ _SALT: Final = 32
 
 
 def packed(path: Path) -> Iterator[bytes]:
-    """Yield a file, compressed; each time as other bytes.
-
-    Raises:
-        CopyFailed: it cannot be read; an OSError would be taken for one of the connection.
-    """
+    """Yield a file, compressed; each time as other bytes."""
     yield struct.pack("<II", _SKIPPED, _SALT) + secrets.token_bytes(_SALT)
     packer = ZstdCompressor(level=LEVEL, write_checksum=True)
-    try:
-        with path.open("rb") as file:
-            yield from packer.read_to_iter(file, read_size=CHUNK, write_size=CHUNK)
-    except OSError as reason:
-        raise CopyFailed(f"The copy of the view cannot be read: {reason}") from reason
+    with path.open("rb") as file:
+        yield from packer.read_to_iter(file, read_size=CHUNK, write_size=CHUNK)
 
 
 def unpack(source: Source, file: BinaryIO, told: Checkpoint) -> None:

@@ -8,9 +8,7 @@ What it made is compared with the view before anybody else can find it.
 from __future__ import annotations
 
 import logging
-import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -21,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from datastore_logic.domain.moment import Moment
 from datastore_logic.domain.tags import TagRef
 from datastore_logic.errors import NotFound, ViewError
-from datastore_logic.logs import LogFormat, begin
+from datastore_logic.view.apart import command, give_way
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.database import Database
 from datastore_logic.view.editions import edition, slices_of
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
+    from datastore_logic.logs import LogFormat
     from datastore_logic.view.contents import Content, ContentList
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.slices import Slices
@@ -45,9 +44,6 @@ COMPARED: Final = 50
 PAUSE: Final = 60.0
 PAUSE_AFTER_FAILURE: Final = 600.0
 """Seconds until slices are made of a tag again."""
-
-NICENESS: Final = 5
-"""Requests go first; yet it must get on, for it is wanted most when there are most of them."""
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +58,8 @@ class Slicer:
     def __init__(
         self, view: Path, stream_tag: str, folder: Path, most: int, log_format: LogFormat
     ) -> None:
-        program = (sys.executable, "-m", "datastore_logic.view.slicer", log_format)
-        self._command = (*program, str(view), stream_tag, str(folder), str(most))
+        arguments = (view, stream_tag, folder, most)
+        self._command = command("datastore_logic.view.slicer", log_format, *arguments)
         self._lock = threading.Lock()
         self._at_work = False
         self._not_before: dict[str, float] = {}
@@ -79,8 +75,8 @@ class Slicer:
     def _run(self, ref: str, wanted: str) -> None:
         try:
             # Its end of the pipe tells it when this process ends, however that may be.
-            command = (*self._command, ref, wanted)
-            with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603 - ours
+            whole = (*self._command, ref, wanted)
+            with subprocess.Popen(whole, stdin=subprocess.PIPE) as process:  # noqa: S603 - ours
                 failed = process.wait() != 0
         except OSError as reason:
             log.warning("no process to slice %s: %s", ref, reason)
@@ -168,10 +164,7 @@ def _compare(connection: sqlite3.Connection, content: Content, made: Slices) -> 
 def main(arguments: Sequence[str]) -> int:
     """Build what the arguments name; return 0 if it is there then."""
     log_format, view, stream_tag, folder, most, ref, wanted = arguments
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the worker ends, so we do
-    threading.Thread(target=_end_with_the_worker, daemon=True).start()
-    os.nice(NICENESS)
-    begin(LogFormat(log_format), "warning")
+    give_way(log_format)
     database = Database(Path(view), stream_tag)
     try:
         build(database, SliceFiles(Path(folder), int(most)), TagRef.parse(ref), wanted)
@@ -181,11 +174,6 @@ def main(arguments: Sequence[str]) -> int:
         log.warning("no slices of %s: %s", ref, reason)
         return 1
     return 0
-
-
-def _end_with_the_worker() -> None:
-    os.read(0, 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Making a checkpoint: a copy that holds nothing of its pod, a document that never goes back."""
 
+import errno
 import fcntl
 import io
 import sqlite3
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,9 +20,27 @@ from datastore_logic.errors import BufferRefused
 from datastore_logic.services import checkpoints as checkpoints_module
 from datastore_logic.view import copying as copying_module
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
+from datastore_logic.view.copier import write
+from datastore_logic.view.copying import Copies
+from datastore_logic.view.database import Database
 from datastore_logic.view.packing import unpack
 
 PATH = "/api/v1/checkpoint"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Copy in this process: starting one takes longer than all the rest."""
+
+    @contextmanager
+    def process(self, _lock):
+        out = io.BytesIO()
+        path = self._path.with_name(self._path.name.removesuffix(".copy"))
+        status = write(Database(path, "stream"), self._path, out)
+        out.seek(0)
+        yield SimpleNamespace(stdout=out, wait=lambda: status)
+
+    monkeypatch.setattr(Copies, "_process", process)
 
 
 @pytest.fixture
@@ -33,8 +53,15 @@ def buffer():
 
 
 @pytest.fixture
-def app(buffer, tmp_path):
-    """Make the application over it."""
+def app(buffer, tmp_path, quick):
+    """Make the application over it, which copies in this process."""
+    with small_app(tmp_path, buffer) as app:
+        yield app
+
+
+@pytest.fixture
+def really(buffer, tmp_path):
+    """Make the application over it as it is."""
     with small_app(tmp_path, buffer) as app:
         yield app
 
@@ -55,9 +82,9 @@ def copies(folder):
     return [path.name for path in folder.glob("*.copy*") if not path.name.endswith(".lock")]
 
 
-def test_it_is_made_named_and_told(buffer, ask, tmp_path):
+def test_it_is_made_named_and_told(buffer, really, tmp_path):
     """What the caller is told is what the document says, and nothing is left beside the view."""
-    made = ask.post(PATH)
+    made = really.test_client().post(PATH)
     assert made.status_code == 201
     assert made.headers["X-Ledger-LSN"] == "10"
     found = named(buffer)
@@ -202,8 +229,9 @@ def refuses(ask, folder, status, code):
     return refused
 
 
-def test_two_at_once_are_one_and_a_busy(buffer, ask, tmp_path, app):
+def test_two_at_once_are_one_and_a_busy(buffer, really, tmp_path):
     """The second one does not wait in a thread of its own; the first is not disturbed."""
+    ask = really.test_client()
     begun, go_on = threading.Event(), threading.Event()
     store = buffer.store_blob
 
@@ -214,7 +242,7 @@ def test_two_at_once_are_one_and_a_busy(buffer, ask, tmp_path, app):
 
     buffer.store_blob = slow
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(app.test_client().post, PATH)
+        first = pool.submit(really.test_client().post, PATH)
         assert begun.wait(10)
         refused = ask.post(PATH)
         assert (refused.status_code, refused.json["code"]) == (409, "busy")
@@ -287,18 +315,33 @@ def test_a_copy_that_cannot_be_written_is_told(app, ask, tmp_path, failure, code
     refuses(ask, tmp_path, 507 if code == "scratch_full" else 503, code)
 
 
-def test_a_disk_that_fails_while_packing_is_not_the_databuffers_fault(buffer, ask, tmp_path):
-    """The body breaks off, so nothing is stored; and no document names it."""
+COPIED = {"copied": {"ledger": "l", "lsn": 1, "hash": "h", "stream_tag": "stream", "bytes": 1}}
+HEAD = orjson.dumps(COPIED).decode()
+BREAKS_OFF = {
+    "at once": "raise SystemExit(0)",
+    "while it tells": "print('{', end='')",
+    "while it packs": f"print({HEAD!r}); print('x' * 10**6); raise SystemExit(1)",
+    "killed while it packs": f"import os; print({HEAD!r}, flush=True); os.kill(os.getpid(), 9)",
+}
 
-    store = buffer.store_blob
 
-    def without_a_copy(body, length, **told):
-        (tmp_path / "view.sqlite.copy").unlink()
-        return store(body, length, **told)
-
-    buffer.store_blob = without_a_copy
-    refuses(ask, tmp_path, 503, "copy_failed")
+@pytest.mark.parametrize("when", BREAKS_OFF)
+def test_a_process_that_breaks_off_leaves_nothing(buffer, really, tmp_path, monkeypatch, when):
+    """The body breaks off with it, so nothing is stored, and no document names it."""
+    copies = really.extensions[TIER].copies
+    monkeypatch.setattr(copies, "_command", (sys.executable, "-c", BREAKS_OFF[when]))
+    refuses(really.test_client(), tmp_path, 503, "copy_failed")
     assert (buffer.documents, buffer.blobs) == ({}, {})
+
+
+def test_without_a_process_none_is_made(really, tmp_path, monkeypatch):
+    """The system gives no more of them."""
+
+    def refused(*_, **__):
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr(copying_module.subprocess, "Popen", refused)
+    refuses(really.test_client(), tmp_path, 503, "copy_failed")
 
 
 @pytest.mark.parametrize(
@@ -321,12 +364,12 @@ def test_with_the_databuffer_away_none_is_made(buffer, ask, tmp_path):
     refuses(ask, tmp_path, 503, "databuffer_away")
 
 
-def test_a_damaged_view_is_rebuilt_and_not_passed_on(app, ask, tmp_path):
+def test_a_damaged_view_is_rebuilt_and_not_passed_on(really, tmp_path):
     """SQLite cannot walk its pages."""
-    app.extensions[TIER].database.close()
+    really.extensions[TIER].database.close()
     path = tmp_path / "view.sqlite"
     content = bytearray(path.read_bytes())
     for page in range(1, len(content) // 4096):
         content[page * 4096 : page * 4096 + 64] = b"\xa5" * 64
     path.write_bytes(content)
-    refuses(ask, tmp_path, 503, "view_building")
+    refuses(really.test_client(), tmp_path, 503, "view_building")

@@ -6,6 +6,7 @@ import io
 import logging
 import sqlite3
 from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -16,20 +17,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_view import STREAM
-from logic_fakes import FakeBuffer, small_app
+from logic_fakes import FakeBuffer
 from long import at_length
 from urllib3.exceptions import ProtocolError
 from view_oracle import NAMES, Oracle
 
-from datastore_logic.app import TIER
 from datastore_logic.domain.bare import row_of
-from datastore_logic.domain.tags import TagName, TagRef
+from datastore_logic.domain.tags import Digest, TagName, TagRef
 from datastore_logic.errors import BufferAway, NotFound
-from datastore_logic.services.checkpoints import make_checkpoint
 from datastore_logic.view import starting as starting_module
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
 from datastore_logic.view.contents import find_content
+from datastore_logic.view.copier import copied
 from datastore_logic.view.database import SCHEMA_VERSION, Database
 from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.packing import packed
@@ -66,7 +66,7 @@ class Pod:
 @contextmanager
 def pod(folder, buffer, *, wanted=True):
     """Make a pod whose view is new and says of which ledger it is."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     path = folder / "view.sqlite"
     database = Database(path, STREAM)
     acknowledged = Acknowledged(folder / "view.sqlite.acknowledged")
@@ -86,11 +86,15 @@ def lived(buffer, seed, steps=STEPS):
 
 
 def checkpoint(folder, buffer):
-    """Have a checkpoint made of the ledger as it is; return it."""
-    folder.mkdir()
-    with small_app(folder, buffer) as app:
-        tier = app.extensions[TIER]
-        return make_checkpoint(tier, tier.database.position()).checkpoint
+    """Have a checkpoint made of the ledger as it is, in this process; return it."""
+    with pod(folder, buffer) as maker:
+        maker.catch_up()
+        of = copied(maker.database, folder / "copy")
+    blob = buffer.store_blob(packed(folder / "copy"), None)
+    at = (of.ledger, of.lsn, of.hash, SCHEMA_VERSION, of.stream_tag)
+    found = Checkpoint(*at, Digest(blob.digest), blob.size, of.bytes, "then")
+    buffer.documents[DOCUMENT] = found.content()
+    return found
 
 
 def rows(database):
@@ -103,21 +107,27 @@ def rows(database):
         return {name: sorted(map(repr, told)) for name, told in found.items()}
 
 
-@pytest.fixture
-def buffer():
-    """Return a databuffer in memory with a history."""
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """Return a databuffer in memory, and a checkpoint of all but its last ten entries."""
     buffer = FakeBuffer()
     lived(buffer, 1)
-    return buffer
+    later, buffer.lines = buffer.lines[-10:], buffer.lines[:-10]
+    found = checkpoint(tmp_path_factory.mktemp("maker"), buffer)
+    buffer.lines += later
+    return buffer, found
 
 
 @pytest.fixture
-def made(buffer, tmp_path):
-    """Return a checkpoint of all but the last ten entries."""
-    later, buffer.lines = buffer.lines[-10:], buffer.lines[:-10]
-    found = checkpoint(tmp_path / "maker", buffer)
-    buffer.lines += later
-    return found
+def buffer(history):
+    """Return a databuffer in memory with a history."""
+    return deepcopy(history[0])
+
+
+@pytest.fixture
+def made(history):
+    """Return the checkpoint that its document names."""
+    return history[1]
 
 
 def point(buffer, checkpoint, **changes):

@@ -1,0 +1,35 @@
+"""What processes have in common that a worker starts for long work: second to requests, and its."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Final
+
+from datastore_logic.logs import LogFormat, begin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NICENESS: Final = 5
+"""Requests go first; yet it must get on, for it is wanted most when there are most of them."""
+
+
+def command(module: str, log_format: LogFormat, *arguments: object) -> Sequence[str]:
+    """Return what starts a module of ours so; its standard input must be a pipe of the worker's."""
+    return (sys.executable, "-m", module, log_format, *map(str, arguments))
+
+
+def give_way(log_format: str) -> None:
+    """Have this process run at a lower priority, and end when the worker that started it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the worker ends, so we do
+    threading.Thread(target=_end_with_the_worker, daemon=True).start()
+    os.nice(NICENESS)
+    begin(LogFormat(log_format), "warning")
+
+
+def _end_with_the_worker() -> None:
+    os.read(0, 1)
+    os._exit(1)
