@@ -88,7 +88,7 @@ async def serve(config: Config) -> int:
             await listener.open()
             _announce(config, app, listener)
             failed = await _first(stop, app[VOLUME_LEDGER].failed)
-            if not failed:
+            if not failed and config.drain_seconds:
                 failed = await _take_leave(app, config.drain_seconds, hurry)
             await _drain(listener, app, config.shutdown_grace)
         finally:
