@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -94,8 +95,8 @@ class Online:
         """Give a payload's bytes as they come."""
         raw = {"Accept-Encoding": "identity"}
         call = Call("GET", f"{V1}/payloads/sha256/{digest.hex}", headers=raw)
-        with self._server.open(call) as response:
-            yield _pieces(response)
+        with contextlib.closing(_Download(self._server, call)) as download:
+            yield download.pieces()
 
 
 def _iov_page(payload_type: str, answer: Json) -> tuple[list[PayloadIOV], str | None, int]:
@@ -103,12 +104,40 @@ def _iov_page(payload_type: str, answer: Json) -> tuple[list[PayloadIOV], str | 
     return rows, optional(str, answer["next"]), int(answer["lsn"])
 
 
-def _pieces(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body piece by piece; a body that breaks off is a server that went away."""
-    try:
-        yield from response.iter_content(_CHUNK)
-    except requests.RequestException as error:
-        raise ServerAway(f"{response.url} broke off ({reason(error)})") from error
+class _Download:
+    """A body that is fetched piece by piece, and goes on where it broke off."""
+
+    def __init__(self, server: Server, call: Call) -> None:
+        self._server, self._call = server, call
+        self._response = server.open(call)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body; a server that is away, and stays so, is `ServerAway`."""
+        came = 0
+        while True:
+            before = came
+            try:
+                for piece in self._response.iter_content(_CHUNK):
+                    came += len(piece)
+                    yield piece
+            except requests.RequestException as error:
+                away = ServerAway(f"{self._response.url} broke off ({reason(error)})")
+                if came == before or not self._goes_on(came):
+                    raise away from error  # the whole is tried again, by who counts attempts
+            else:
+                return
+
+    def _goes_on(self, came: int) -> bool:
+        """Ask for the rest, and say if it is given: under its digest it is the same everywhere."""
+        self.close()
+        rest = {**self._call.headers, "Range": f"bytes={came}-"}
+        call = dataclasses.replace(self._call, headers=rest, accept=frozenset({206}), stream=True)
+        self._response = self._server.send(call)
+        return self._response.headers.get("Content-Range", "").startswith(f"bytes {came}-")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
 
 
 def _endless(url: str, path: str) -> UnexpectedAnswer:

@@ -1,10 +1,10 @@
 """When to try again, and after how long: capped, jittered, never sooner than `Retry-After` asks.
 
-Only `ServerAway` and `Contended` are tried again. Who asks too often (`TooOften`) does so while
-patience lasts, whatever the attempts: the server is there, and said when. Every request of this
-package may be tried again: reads change nothing, payloads are named by their digest, and every
-other write carries an `Idempotency-Key`, so that a request whose answer was lost is answered, not
-done twice.
+Only `ServerAway` and `Contended` are tried again. Where a server is there and said when to come
+again, that is done while patience lasts, whatever the attempts: something restarts, or one asks too
+often. Every request of this package may be tried again: reads change nothing, payloads are named by
+their digest, and every other write carries an `Idempotency-Key`, so that a request whose answer was
+lost is answered, not done twice.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ class Policy:
         self, away: ServerAway | Contended, failed: int, waited: float, chance: float
     ) -> float | None:
         """Return the seconds to wait after the latest of `failed` failures, None to give up."""
-        if isinstance(away, TooOften) and self.attempts > 1:
-            told = min(failed, self.attempts - 1)
-            return self.pause(told, waited, away.retry_after or _SOON, chance)
+        if self.attempts > 1 and (asked := _invited(away)):
+            return self.pause(min(failed, self.attempts - 1), waited, asked, chance)
         return self.pause(failed, waited, away.retry_after, chance)
 
     def pause(self, failed: int, waited: float, asked: float | None, chance: float) -> float | None:
@@ -62,8 +61,15 @@ class Policy:
         return wait if waited + wait <= self.patience else None
 
 
+def _invited(away: ServerAway | Contended) -> float | None:
+    """Return after how many seconds a server that is there wants to be asked again."""
+    if isinstance(away, TooOften):
+        return away.retry_after or _SOON
+    return away.retry_after if isinstance(away, ServerAway) else None
+
+
 ONCE = Policy(attempts=1, first=0, cap=0, patience=0)
-HASTY = Policy(attempts=4, first=0.3, cap=2.0, patience=10.0)
+HASTY = Policy(attempts=4, first=0.3, cap=2.0, patience=20.0)
 PATIENT = Policy(attempts=40, first=0.25, cap=8.0, patience=120.0)
 
 

@@ -329,6 +329,21 @@ def test_a_broken_download_is_begun_again(server, tmp_path):
     assert target.read_bytes() == CONTENT
 
 
+def test_a_broken_download_goes_on_where_it_was(server, tmp_path):
+    """Of what came, whole pieces are kept, and only the rest is asked for."""
+    content = CONTENT * 300
+    rest = content[1 << 20 :]
+    half = (200, {"Content-Length": str(len(content))}, content[: 3 << 19])
+    server.will(half, (206, {"Content-Range": f"bytes {1 << 20}-{len(content) - 1}/*"}, rest))
+    target = tmp_path / "payload"
+    assert client(server).download(Digest.of(content), target) == len(content)
+    assert target.read_bytes() == content
+    assert [headers.get("Range") for _, _, headers, _ in server.requests] == [
+        None,
+        f"bytes={1 << 20}-",
+    ]
+
+
 def test_a_file_is_sent_again_from_its_start(server, tmp_path):
     """A retried upload sends the whole file, with its interval of validity."""
     path = Path(tmp_path / "beam.root")

@@ -61,6 +61,19 @@ def test_attempts_are_limited():
     assert len(slept) == 4
 
 
+def test_a_server_that_says_when_to_come_again_is_asked_while_patience_lasts():
+    """What restarts comes back; attempts are for who does not know whether anybody is there."""
+    slept = []
+    wait = {"sleep": slept.append, "chance": lambda: 0.0}
+    assert persist(Flaky(*[away(1.0)] * 20), POLICY, **wait) == "answer"
+    assert slept == [1.0] * 20
+    with pytest.raises(ServerAway):
+        persist(Flaky(*[away(1.0)] * 101), POLICY, **wait)
+    once = Policy(attempts=1, first=0, cap=0, patience=100.0)
+    with pytest.raises(ServerAway):
+        persist(Flaky(away(1.0)), once, **wait)
+
+
 def test_a_wait_longer_than_all_patience_is_not_begun():
     """Asked to wait for an hour, it gives up at once."""
     slept = []
