@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -78,8 +79,8 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
     token_use = TokenUse(buffer, database)
     copies = Copies(config.view_path, config.stream_tag, config.log_format)
-    tier = Tier(config, database, replica, buffer, acknowledged, token_use, copies)
-
+    waiting = BoundedSemaphore(max(1, config.threads // 4))
+    tier = Tier(config, database, replica, buffer, acknowledged, token_use, copies, waiting=waiting)
     worker = Serving()
     app = Flask("datastore_logic")
     app.url_map.strict_slashes = False

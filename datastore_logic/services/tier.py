@@ -41,6 +41,8 @@ class Tier:
     copies: Copies
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
     bytes_read: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(BYTES_READ))
+    waiting: BoundedSemaphore = field(default_factory=BoundedSemaphore)
+    """Downloads that wait for a databuffer that restarts: each holds a thread."""
 
     @contextmanager
     def reading(

@@ -117,6 +117,31 @@ def test_while_the_databuffer_is_away_reads_go_on_and_writes_say_when_to_come_ba
         assert answer.status in {200, 201} or answer.json["code"] == "tag_frozen", (path, answer)
 
 
+def test_a_download_waits_for_a_databuffer_that_restarts(tmp_path):
+    """One of four threads may wait for it; others come again, and what the view knows is told."""
+    patience = {"VIEW_WAIT": "30", "THREADS": "4"}
+    with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
+        seen_back(pod)
+        assert ask("POST", f"{pod.url}/api/v1/global-tags", {"name": "run3"}).status == 201
+        assert ask("POST", pod.url + PAYLOAD, b"the payload").status == 201
+        where = f"{pod.url}/api/v1/payloads/sha256/{sha256(b'the payload')}"
+        buffer.kill()
+        told = []
+
+        def act(number):
+            if number < 3:
+                told.append(ask("GET", where))
+                return
+            eventually(lambda: len(told) == 2)
+            assert ask("GET", pod.url + MOMENT).status == 200
+            buffer.restart()
+
+        at_once(4, act)
+        assert [answer.status for answer in told] == [503, 503, 200]
+        assert all(int(answer.headers["retry-after"]) > 0 for answer in told[:2])
+        assert told[2].body == b"the payload"
+
+
 def test_a_replica_that_starts_while_the_databuffer_is_away_serves_its_old_view(tiers):
     """Restarted with the databuffer away, it answers from the view it had."""
     _, buffer, pod = tiers

@@ -10,6 +10,7 @@ from flask import Response, request
 from datastore_logic.buffer_client import Answer, refusal
 from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import BadRequest, NotFound
+from datastore_logic.services.opening import opened
 from datastore_logic.web import wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
@@ -47,7 +48,7 @@ def payload(tier: Tier, hexdigits: str) -> Response:
     """Pass a payload's bytes through as they come, ranges and revalidation included."""
     digest = Digest.parse(f"sha256:{hexdigits}")
     wanted = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-    found = tier.buffer.open_blob(request.method, digest, wanted)
+    found = opened(tier, request.method, digest, wanted)
     if found.status == 404:  # to HEAD the databuffer's answer has no body that could say so
         found.drain_conn()
         found.release_conn()
