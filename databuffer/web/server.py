@@ -134,7 +134,11 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         # The framework lets a server be chosen only for handlers without an application.
-        made = await super()._make_server()
+        try:
+            made = await super()._make_server()
+        except BaseException:
+            await self.app.cleanup()  # what has begun of it ends here, and not when the loop closes
+            raise
         return Server(made.request_handler, request_factory=made.request_factory, **self._kwargs)
 
     def make_connection(self) -> Connection:
