@@ -59,6 +59,9 @@ FOLLOWER = "condstore.follower"
 WORKER = "condstore.worker"
 """Where it keeps what gunicorn's worker tells of itself."""
 
+METRICS = "condstore.metrics"
+"""Where it keeps the counters, of which gunicorn's worker has some to tell too."""
+
 TRACING = "condstore.tracing"
 """Where it keeps what makes spans, which gunicorn's worker starts after the fork."""
 
@@ -104,7 +107,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
         app.register_blueprint(blueprint)
     app.wsgi_app = FromProxies(app.wsgi_app, config.trusted_proxies)  # type: ignore[method-assign,assignment]  # as Flask's documentation wraps it
     app.extensions[TIER], app.extensions[WORKER] = tier, worker
-    app.extensions[TRACING] = tracing
+    app.extensions[TRACING], app.extensions[METRICS] = tracing, metrics
     starting = _starting(config, database, buffer)
     app.extensions[FOLLOWER] = Follower(replica, database, config.view_path, starting, copies)
     return app

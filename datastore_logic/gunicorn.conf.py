@@ -108,7 +108,7 @@ def on_starting(server: Arbiter) -> None:
 
 def post_worker_init(worker: Worker) -> None:
     """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
-    from datastore_logic.app import FOLLOWER, TIER, TRACING, WORKER  # noqa: PLC0415
+    from datastore_logic.app import FOLLOWER, METRICS, TIER, TRACING, WORKER  # noqa: PLC0415
     from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
     worker.limits = Limits(
@@ -123,6 +123,7 @@ def post_worker_init(worker: Worker) -> None:
     worker.wsgi.extensions[WORKER].is_stopping = worker.stopping.is_set
     gc.freeze()  # what came up with the process stays; bulk bodies and answers are no cycles
     gc.set_threshold(50_000)
+    worker.watch = worker.wsgi.extensions[METRICS]
     worker.wsgi.extensions[TRACING].start()
     worker.wsgi.extensions[FOLLOWER].start()
     worker.wsgi.extensions[TIER].token_use.start()

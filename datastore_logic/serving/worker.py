@@ -55,6 +55,7 @@ from datastore_logic.serving.connection import Connection, Stage
 from datastore_logic.serving.incoming import MOST_HEAD, Outlook
 from datastore_logic.serving.pace import Limits
 from datastore_logic.serving.refusal import refusal
+from datastore_logic.serving.watch import Unwatched
 
 if TYPE_CHECKING:
     import socket
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from gunicorn.http.message import Request
 
     from datastore_logic.serving.line import Line
+    from datastore_logic.serving.watch import Watch
 
 STATUS: Final[dict[type[Exception], HTTPStatus]] = {
     ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
@@ -100,7 +102,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
     """Threads serve requests; the main thread gathers them, and parts with who is too slow."""
 
     limits = Limits()
-    """Set by gunicorn.conf.py before the first connection."""
+    """Set by gunicorn.conf.py before the first connection, as is:"""
+    watch: Watch = Unwatched()
 
     sockets: list[socket.socket]
 
@@ -365,6 +368,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         if now < self._look_at:
             return
         self._look_at = now + TICK
+        busy = min(len(self._served), self.cfg.threads)
+        self.watch.holds(busy=busy, threads=self.cfg.threads, connections=self.nr_conns)
         if self.alive and now >= self._accept_until:
             self._stop_accepting()
         stopping = self.stopping.is_set()
@@ -424,6 +429,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
                 self._refuse_new(client)
 
     def _refuse_new(self, client: socket.socket) -> None:
+        self.watch.turns_away()
         client.setblocking(False)
         try:
             if not self.cfg.is_ssl:

@@ -93,6 +93,16 @@ class Metrics:
             if call.failed:
                 self._failures.labels(call.name).inc()
 
+    def holds(self, *, busy: int, threads: int, connections: int) -> None:
+        """Note what a worker holds."""
+        self._busy.set(busy)
+        self._threads.set(threads)
+        self._connections.set(connections)
+
+    def turns_away(self) -> None:
+        """Count a connection that found no place."""
+        self._turned_away.inc()
+
     def exposition(self, database: Database) -> bytes:
         """Return the text Prometheus reads."""
         registry = self._own
@@ -125,9 +135,10 @@ class Metrics:
         self._failures = self._counter(
             "databuffer_failures", "Calls that the databuffer failed.", "call"
         )
-        self.threads_busy = self._gauge("threads_busy", "Threads with a request, all workers.")
-        self.connections = self._gauge("connections", "Open connections, all workers.")
-        self.turned_away = self._counter("connections_turned_away", "Above MAX_CONNECTIONS.")
+        self._busy = self._gauge("threads_busy", "Threads with a request, all workers.")
+        self._threads = self._gauge("threads", "Threads there are, all workers.")
+        self._connections = self._gauge("connections", "Open connections, all workers.")
+        self._turned_away = self._counter("connections_turned_away", "Above MAX_CONNECTIONS.")
 
     def _request(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(route, method, status), self._seconds.labels(route)
