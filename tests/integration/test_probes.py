@@ -1,0 +1,146 @@
+"""What Kubernetes is told: alive as long as it helps nobody to start again, ready to be sent to."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import signal
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+from load import ask, at_once
+from servers import ROOT, databuffer, eventually, logic
+
+PATHS = {"databuffer": "/ledger/head", "logic": "/api/v1/global-tags"}
+
+
+@pytest.fixture(scope="module")
+def buffer(tmp_path_factory):
+    """A databuffer that is left as it was."""
+    with databuffer(tmp_path_factory.mktemp("probes")) as running:
+        yield running
+
+
+def kept_alive(url):
+    """Return a connection that can be used again, closed at the end of a block."""
+    parts = urlsplit(url)
+    return contextlib.closing(http.client.HTTPConnection(parts.hostname, parts.port, timeout=20))
+
+
+def asked(connection, path):
+    """Ask over the connection; return the status and what was said of the connection."""
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, answer.headers.get("Connection")
+
+
+def is_away(url):
+    """Whether nobody listens there any more."""
+    parts = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((parts.hostname, parts.port)) != 0
+
+
+@pytest.mark.parametrize("tier", ["databuffer", "logic"])
+def test_a_tier_that_stops_says_so_and_serves_on_for_a_while(tmp_path, tier):
+    """New and open connections are answered, each for the last time; then the port is closed."""
+    with databuffer(tmp_path, DRAIN_SECONDS="1.5") as buffer, contextlib.ExitStack() as stack:
+        stopped = buffer
+        if tier == "logic":
+            stopped = stack.enter_context(logic(buffer.url, tmp_path, DRAIN_SECONDS="1.5"))
+        old, idle = (stack.enter_context(kept_alive(stopped.url)) for _ in range(2))
+        for connection in (old, idle):
+            assert asked(connection, PATHS[tier]) == (
+                200,
+                None if tier == "databuffer" else "keep-alive",
+            )
+        assert ask("GET", f"{stopped.url}/readyz").json["stopping"] is False
+        began = time.monotonic()
+        stopped.process.send_signal(signal.SIGTERM)
+        eventually(lambda: ask("GET", f"{stopped.url}/readyz").json["stopping"])
+        assert ask("GET", f"{stopped.url}/readyz").status == 503
+        assert ask("GET", f"{stopped.url}/livez").status == 200
+        for connection in (old, idle):
+            assert asked(connection, PATHS[tier]) == (200, "close")
+        assert ask("GET", stopped.url + PATHS[tier]).status == 200
+        eventually(lambda: is_away(stopped.url))
+        assert time.monotonic() - began > 1.4
+        assert stopped.ended(10) == 0
+        assert time.monotonic() - began < 8
+
+
+def test_readers_that_wait_do_not_hold_up_a_stop(tmp_path, buffer):
+    """Neither who waits for an LSN that does not come, nor a follower's long poll."""
+    with logic(buffer.url, tmp_path, VIEW_WAIT="1") as pod:
+
+        def act(number):
+            if number:
+                wanted = {"X-Min-LSN": "1000000"}
+                return ask("GET", pod.url + PATHS["logic"], None, wanted).status
+            eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
+            began = time.monotonic()
+            assert pod.stop() == 0
+            return time.monotonic() - began
+
+        took, *told = at_once(9, act)
+        assert set(told) <= {400, 503}
+        assert took < 8
+
+
+def test_a_databuffer_that_hangs_is_no_reason_to_start_again(tmp_path):
+    """All threads wait for it; alive is answered at once all the same."""
+    patience = {"THREADS": "2", "BUFFER_TIMEOUT": "1"}
+    with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
+        eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
+        buffer.process.send_signal(signal.SIGSTOP)
+        try:
+
+            def act(number):
+                if number:
+                    return ask("POST", f"{pod.url}/api/v1/payloads", b"%d" % number).status
+                took = []
+                for _ in range(20):
+                    began = time.monotonic()
+                    assert ask("GET", f"{pod.url}/livez").json == {"alive": True}
+                    took.append(time.monotonic() - began)
+                return max(took)
+
+            slowest, *told = at_once(9, act)
+        finally:
+            buffer.process.send_signal(signal.SIGCONT)
+        assert set(told) == {503}
+        assert slowest < 0.8
+
+
+def test_threads_that_get_nowhere_are_a_reason_to_start_again(tmp_path, buffer):
+    """Every thread hangs for good: for ten times BUFFER_TIMEOUT it is alive, then it is not."""
+    environ = {"THREADS": "2", "BUFFER_TIMEOUT": "0.15", "PYTHONPATH": str(ROOT / "tests")}
+    with logic(buffer.url, tmp_path, workers=1, **environ) as pod:
+        assert pod.stop() == 0
+        pod.command[-1] = "stuck_app:create_app()"
+        pod.restart()
+        parts = urlsplit(pod.url)
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                hanging = socket.create_connection((parts.hostname, parts.port))
+                stack.enter_context(hanging).sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert ask("GET", f"{pod.url}/livez").status == 200
+            eventually(lambda: ask("GET", f"{pod.url}/livez").status == 503)
+            said = ask("GET", f"{pod.url}/livez")
+            assert said.json["alive"] is False
+            assert "none of the threads got anywhere" in said.json["detail"]
+        pod.kill()
+
+
+def test_a_tier_says_how_it_is_set_up(tmp_path, buffer):
+    """Who may read, how many admins a freeze takes, TLS, and which version it is."""
+    secret = {"ADMIN_TOKEN": "x" * 32, "READS": "authenticated", "FREEZE_APPROVALS": "2"}
+    with logic(buffer.url, tmp_path, workers=1, **secret) as pod:
+        told = ask("GET", f"{pod.url}/readyz").json
+    assert told.items() >= {"reads": "authenticated", "freeze_approvals": 2, "tls": False}.items()
+    below = ask("GET", f"{buffer.url}/readyz").json
+    assert below["tls"] is False
+    assert told["version"] == below["version"] != "unknown"
