@@ -12,9 +12,10 @@ LOCKED := --disable-pip-version-check --quiet --no-input
 # Tests run file by file on as many workers as there are cores: the servers of a file start once.
 JOBS ?= auto
 SECONDS ?= 60
+SIZES ?= 10000 100000 1000000
 PYTEST := pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run demo test test-long fuzz test-airflow lint fmt bench bench-conditions bench-client docs lock clean distclean
+.PHONY: help setup run demo test test-long fuzz test-airflow lint fmt bench bench-conditions bench-client bench-sizing images-check docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,10 +60,11 @@ $(AIRFLOW_STAMP): lock/airflow.txt pyproject.toml lock/ensure-python.sh
 	@$(AIRFLOW)/bin/pip install $(LOCKED) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lint: setup ## ruff and mypy, nothing changed
+lint: setup ## ruff, mypy and hadolint, nothing changed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile.*
 
 fmt: setup ## format and mend what can be mended
 	@$(BIN)/ruff format .
@@ -77,10 +79,16 @@ bench-conditions: setup ## the conditions database under the field's own scenari
 bench-client: setup ## the library and the command: producer, cache, bundles, start time, about three minutes
 	@$(BIN)/python -m benchmarks client
 
+bench-sizing: setup ## disk, memory and start times for SIZES IOVs, the tables of docs/operations.md
+	@$(BIN)/python -m benchmarks.sizing $(SIZES) --markdown
+
+images-check: setup ## build the images and run them for real, without a registry or an engine (root, a few minutes)
+	@PYTHON=$(BIN)/python bash images/check.sh
+
 docs: setup ## check that the documentation says what is there: links, tests it names, variables, tables
 	@$(BIN)/pytest -q tests/unit/test_documentation.py tests/unit/test_configuration.py
 
-lock: ## resolve the dependencies anew (needs uv), one consistent set for make and both images
+lock: ## resolve the dependencies anew (needs uv), one consistent set for make and the images
 	@bash lock/relock.sh
 
 clean: ## remove caches and build output; keeps .venv and var/

@@ -115,7 +115,10 @@ class Container:
     def ask(self, *command: str) -> tuple[int, str]:
         """Run something else in the running container; return its exit status and output."""
         done = subprocess.run(
-            [*_CRUN, "exec", self.id, *command], capture_output=True, text=True, check=False
+            [*_CRUN, "exec", "--user", f"{USER}:{USER}", self.id, *command],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         return done.returncode, done.stdout + done.stderr
 

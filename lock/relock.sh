@@ -20,6 +20,9 @@ print(*extras[sys.argv[1]], *extras["tracing"], sep="\n")' "$1"
 
 compile pyproject.toml --upgrade --extra servers --extra tracing --extra demo --extra dev -o lock/dev.txt
 compile pyproject.toml --constraints lock/dev.txt -o lock/client.txt
+compile pyproject.toml --constraints lock/dev.txt --extra demo -o lock/producer.txt
+python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+    | compile - --constraints lock/dev.txt -o lock/build.txt
 for part in buffer logic; do
     tier "$part" | compile - --constraints lock/dev.txt -o "lock/$part.txt"
 done
