@@ -13,7 +13,7 @@ from benchmarks.bench import Bench
 from benchmarks.load import Generator, Refused
 from benchmarks.report import percent
 from benchmarks.servers import CannotStart
-from benchmarks.sizing.measuring import blob_bytes, measure, shape_of
+from benchmarks.sizing.measuring import measure, measure_blobs, shape_of
 from benchmarks.sizing.tables import tables
 
 USUAL = (10_000, 100_000, 1_000_000)
@@ -44,11 +44,11 @@ def _measure(options: argparse.Namespace) -> None:
         Generator() as generator,
     ):
         bench = Bench(Path(folder).resolve(), generator, rounds=1, seconds=2.0, quick=False)
-        blob = blob_bytes(bench)
+        blobs = measure_blobs(bench)
         for iovs in options.sizes:
             print(f"sizing: {iovs} IOVs", file=sys.stderr, flush=True)
             found.append(measure(bench, shape_of(iovs)))
-    for table in tables(found, blob):
+    for table in tables(found, blobs):
         print(*table.lines(markdown=options.markdown), sep="\n", flush=True)
     print(f"Meanwhile {percent(machine.work().others(begin), 1)} of the CPU went elsewhere.")
 

@@ -65,15 +65,25 @@ def measure(bench: Bench, shape: Shape) -> Sized:
     return found
 
 
-def blob_bytes(bench: Bench) -> float:
-    """Return how many bytes of the disk a blob of 4 KiB takes, with its part of the directories."""
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """What many blobs of 4 KiB take of the disk: bytes a blob, and bytes of all their folders."""
+
+    count: int
+    each: float
+    folders: int
+
+
+def measure_blobs(bench: Bench) -> Blobs:
+    """Upload many blobs, start once more so that the journal is settled, and look."""
     folder = bench.subfolder("sizing-blobs")
     with databuffer(folder) as buffer:
-        before = allocated(folder / "volume")
+        before, _ = allocated(folder / "volume")
         job = Job(buffer.port, functools.partial(blobs, BLOB), 8, _PATIENCE, BLOBS)
         bench.generator.run(job)
-    with databuffer(folder):  # its start settles what was still in the journal
-        return (allocated(folder / "volume") - before) / BLOBS
+    with databuffer(folder):
+        after, folders = allocated(folder / "volume")
+    return Blobs(BLOBS, (after - before) / BLOBS, folders)
 
 
 def _load_and_resolve(bench: Bench, found: Sized, folder: Path) -> None:

@@ -10,20 +10,20 @@ from benchmarks.sizing.measuring import AFTER, IDLE, LOADING, RESOLVING, SLICING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.sizing.measuring import Sized
+    from benchmarks.sizing.measuring import Blobs, Sized
 
 PHASES = (IDLE, LOADING, SLICING, RESOLVING, AFTER)
 _NONE = ""
 
 
-def tables(found: Sequence[Sized], blob: float) -> Iterator[Table]:
+def tables(found: Sequence[Sized], blobs: Blobs) -> Iterator[Table]:
     """Yield disk, starts, and memory with cores."""
-    yield _disk(found, blob)
+    yield _disk(found, blobs)
     yield _starts(found)
     yield _memory(found)
 
 
-def _disk(found: Sequence[Sized], blob: float) -> Table:
+def _disk(found: Sequence[Sized], blobs: Blobs) -> Table:
     columns = ("IOVs", "ledger MiB", "compressed", "view", "slices", "checkpoint", "bytes an IOV")
     rows = tuple(
         (
@@ -38,7 +38,8 @@ def _disk(found: Sequence[Sized], blob: float) -> Table:
     notes = (
         "compressed: after `POST /ledger/compress`, which leaves the open segment as it is.",
         "bytes an IOV: ledger, view and slices.",
-        f"A blob of 4 KiB takes {number(blob)} bytes of the data volume and one inode.",
+        f"A blob of 4 KiB takes {number(blobs.each)} bytes and an inode.",
+        f"Folders of {number(blobs.count)} blobs: {mebibytes(blobs.folders)} MiB, never above 257.",
     )
     return Table("Disk", columns, rows, notes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 import threading
 import time
 from dataclasses import dataclass
@@ -23,9 +24,11 @@ def size(paths: Iterable[Path]) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def allocated(folder: Path) -> int:
-    """Return how many bytes of the disk all below a folder takes, directories too."""
-    return sum(path.lstat().st_blocks for path in folder.rglob("*")) * _BLOCK
+def allocated(folder: Path) -> tuple[int, int]:
+    """Return how many bytes of the disk the files below a folder take, and the folders."""
+    found = [path.lstat() for path in folder.rglob("*")]
+    folders = sum(one.st_blocks for one in found if stat.S_ISDIR(one.st_mode))
+    return (sum(one.st_blocks for one in found) - folders) * _BLOCK, folders * _BLOCK
 
 
 @dataclass(frozen=True, slots=True)
