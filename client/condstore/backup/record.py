@@ -87,8 +87,8 @@ def _record(told: dict[str, Any]) -> Record:
     segments = tuple(Segment(**one) for one in told.pop("segments"))
     first = 1
     for one in segments:
-        if one.first != first:
-            raise ValueError(f"no segment begins with LSN {first}")
+        if one.first != first or one.last < first:
+            raise ValueError(f"no segment has LSN {first}")
         first = one.last + 1
     return Record(**told | {"segments": segments, "missing": tuple(told["missing"])})
 

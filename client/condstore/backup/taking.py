@@ -280,7 +280,8 @@ class _Run:
                 links.follow(line)
         except (ValueError, Broken):
             return []
-        if links.lsn > self.head.lsn or path.name != segment_name(self.links.lsn + 1):
+        fits = path.name == segment_name(self.links.lsn + 1) and links.lsn <= self.head.lsn
+        if not (lines and fits):
             return []
         self.links = links
         self.segments.append(Segment(path.name, links.lsn, len(raw), digest))
