@@ -6,15 +6,12 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from datastore_logic.logs import LogFormat, begin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-NICENESS: Final = 5
-"""Requests go first; yet it must get on, for it is wanted most when there are most of them."""
 
 
 def command(module: str, log_format: LogFormat, *arguments: object) -> Sequence[str]:
@@ -22,11 +19,11 @@ def command(module: str, log_format: LogFormat, *arguments: object) -> Sequence[
     return (sys.executable, "-m", module, log_format, *map(str, arguments))
 
 
-def give_way(log_format: str) -> None:
-    """Have this process run at a lower priority, and end when the worker that started it does."""
+def give_way(niceness: int, log_format: str) -> None:
+    """Have this process be second to others, and end when the worker that started it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the worker ends, so we do
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
-    os.nice(NICENESS)
+    os.nice(niceness)
     begin(LogFormat(log_format), "warning")
 
 

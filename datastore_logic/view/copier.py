@@ -12,7 +12,7 @@ import sys
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 import orjson
 
@@ -25,7 +25,10 @@ from datastore_logic.view.packing import packed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-REFUSALS = (ScratchFull, CopyFailed, ViewBuilding)
+NICENESS: Final = 10
+"""Nobody waits for a checkpoint but who asked for it."""
+
+REFUSALS: Final = (ScratchFull, CopyFailed, ViewBuilding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def _clean(connection: sqlite3.Connection) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Copy the view that the arguments name to the file they name, and write it out, packed."""
     log_format, view, stream_tag, to = arguments
-    give_way(log_format)
+    give_way(NICENESS, log_format)
     return write(Database(Path(view), TagName(stream_tag)), Path(to), sys.stdout.buffer)
 
 

@@ -45,6 +45,9 @@ PAUSE: Final = 60.0
 PAUSE_AFTER_FAILURE: Final = 600.0
 """Seconds until slices are made of a tag again."""
 
+NICENESS: Final = 5
+"""Requests go first; yet it must get on, for it is wanted most when there are most of them."""
+
 log = logging.getLogger(__name__)
 
 
@@ -164,7 +167,7 @@ def _compare(connection: sqlite3.Connection, content: Content, made: Slices) -> 
 def main(arguments: Sequence[str]) -> int:
     """Build what the arguments name; return 0 if it is there then."""
     log_format, view, stream_tag, folder, most, ref, wanted = arguments
-    give_way(log_format)
+    give_way(NICENESS, log_format)
     database = Database(Path(view), stream_tag)
     try:
         build(database, SliceFiles(Path(folder), int(most)), TagRef.parse(ref), wanted)
