@@ -105,7 +105,7 @@ def dockerfile(image: str) -> str:
     return next(text for text in found if re.search(rf"-t {image}\b", text))
 
 
-def in_the_image(objects: tuple[Object, ...], _pod: Object, container: Object) -> dict[str, str]:
+def in_the_image(objects: tuple[Object, ...], container: Object) -> dict[str, str]:
     """Return the variables of the image, with those of the manifest over them."""
     image = container["image"].rpartition(":")[0].rpartition("/")[2]
     text = dockerfile(image).replace("\\\n", " ")

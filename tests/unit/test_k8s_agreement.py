@@ -56,7 +56,7 @@ def container(objects, name):
 
 def buffer_config(objects):
     """Return what the databuffer makes of its image's and the manifest's environment."""
-    return BufferConfig.from_environ(in_the_image(objects, *container(objects, "databuff")))
+    return BufferConfig.from_environ(in_the_image(objects, container(objects, "databuff")[1]))
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -85,9 +85,9 @@ def test_only_what_differs_is_set():
 
 def test_the_tiers_start_with_it(objects, secret_files):
     """Both configurations take their environment, and know by it who asks."""
-    told = secret_files(in_the_image(objects, *container(objects, "databuff")))
+    told = secret_files(in_the_image(objects, container(objects, "databuff")[1]))
     assert BufferConfig.from_environ(told).authentication == "on"
-    told = secret_files(in_the_image(objects, *container(objects, "dslogic")))
+    told = secret_files(in_the_image(objects, container(objects, "dslogic")[1]))
     assert LogicConfig.from_environ(told).authentication == "on"
 
 
@@ -113,7 +113,7 @@ def test_what_must_survive_lies_on_a_volume(objects):
 def test_the_view_lies_on_scratch_space(objects, secret_files):
     """The logic tier keeps its view on the node, where slices and a view beside it have room."""
     pod, one = container(objects, "dslogic")
-    config = LogicConfig.from_environ(secret_files(in_the_image(objects, pod, one)))
+    config = LogicConfig.from_environ(secret_files(in_the_image(objects, one)))
     volume = next(
         each for each in pod["volumes"] if each["name"] == mounted_on(one, config.view_path)
     )
@@ -165,10 +165,10 @@ def test_the_secret_made_for_one_node_has_what_is_mounted():
 def test_ports_are_those_that_the_code_listens_on(objects, secret_files):
     """Container, Service and image say the port of the configuration."""
     pod, one = container(objects, "databuff")
-    told = secret_files(in_the_image(objects, pod, one))
+    told = secret_files(in_the_image(objects, one))
     assert ports(one) == [BufferConfig.from_environ(told).port] == [exposed("Dockerfile.buffer")]
-    pod, one = container(objects, "dslogic")
-    told = secret_files(in_the_image(objects, pod, one))
+    _, one = container(objects, "dslogic")
+    told = secret_files(in_the_image(objects, one))
     assert ports(one) == [LogicConfig.from_environ(told).port] == [exposed("Dockerfile.logic")]
     served = {
         one["metadata"]["name"]: [port["port"] for port in one["spec"]["ports"]]
@@ -279,7 +279,7 @@ def test_a_pod_has_the_time_that_the_code_takes_to_stop(objects, secret_files):
     """The kubelet kills when preStop, DRAIN_SECONDS and SHUTDOWN_GRACE have passed, not before."""
     for name, config in (("databuff", BufferConfig), ("dslogic", LogicConfig)):
         pod, one = container(objects, name)
-        told = config.from_environ(secret_files(in_the_image(objects, pod, one)))
+        told = config.from_environ(secret_files(in_the_image(objects, one)))
         hook = one.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         assert (
             pod["terminationGracePeriodSeconds"]
