@@ -23,6 +23,8 @@ PLAIN = ".jsonl"
 COMPRESSED = ".jsonl.zst"
 _NAME = re.compile(r"([0-9]{20})(\.jsonl|\.jsonl\.zst)")
 
+_ID = re.compile(r"[0-9a-fA-F]{32}")
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -54,12 +56,18 @@ def read_manifest(root: Path) -> Manifest | None:
     """Read what is listed; None where nothing is yet. Raise `DamagedLedger`."""
     try:
         raw = orjson.loads((root / MANIFEST).read_bytes())
-        names = tuple(_names(raw))
-        return Manifest(raw["ledger"], names)
+        return Manifest(_ledger(raw), tuple(_names(raw)))
     except FileNotFoundError:
         return None
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise DamagedLedger(MANIFEST, 0, "it does not parse") from error
+
+
+def _ledger(raw: dict[str, Any]) -> str:
+    ledger = raw["ledger"]
+    if not isinstance(ledger, str) or not _ID.fullmatch(ledger):
+        raise DamagedLedger(MANIFEST, 0, "the ledger's id is not 32 hexadecimal digits")
+    return ledger
 
 
 def _names(raw: dict[str, Any]) -> list[str]:

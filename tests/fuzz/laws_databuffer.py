@@ -22,6 +22,7 @@ from databuffer.access.secrets import TierSecrets, parse_secret_file
 from databuffer.buffer.segment import Segment, parse_segment
 from databuffer.errors import (
     BadConfiguration,
+    BadFrame,
     BadLine,
     DamagedLedger,
     LinkExpired,
@@ -29,9 +30,9 @@ from databuffer.errors import (
     Malformed,
 )
 from databuffer.names import Digest, DocumentName, EntryType, PayloadTypeName, parse_text
-from databuffer.store import lines
+from databuffer.store import frames, lines
 from databuffer.store.journal import _records
-from databuffer.store.manifest import Manifest, segment_name
+from databuffer.store.manifest import Manifest, read_manifest, segment_name
 from databuffer.store.protocols import NewEntry
 from databuffer.store.scan import scan
 from databuffer.store.segments import lines_of
@@ -140,11 +141,47 @@ def ledger_file(data: bytes) -> None:
     seen: list[lines.Entry] = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "ledger.json").write_bytes(Manifest("id", (segment_name(1),)).encode())
+        (root / "ledger.json").write_bytes(Manifest("0" * 32, (segment_name(1),)).encode())
         (root / segment_name(1)).write_bytes(WHOLE[:begin] + data[4:] + WHOLE[end:])
         unless(DamagedLedger, lambda: scan(root, Sequencer(), seen.append))
     written = [lines.parse(each) for each in LEDGER]
     assert seen == written[: len(seen)]
+
+
+FRAME = frames.pack([each + b"\n" for each in LEDGER])
+
+
+@law(b"", FRAME, FRAME + FRAME, FRAME[16:], FRAME[:-1], FRAME[:20],
+     words=(b"\x50\x2a\x4d\x18\x08\x00\x00\x00", b"\x28\xb5\x2f\xfd", b"\xff" * 8))  # fmt: skip
+def compressed_lines(data: bytes) -> None:
+    """A frame is whole lines or bad, also one whose checksum fits whatever it is."""
+    head = struct.pack("<IIII", 0x184D2A50, 8, len(data), zlib.crc32(data))
+    for candidate in (data, head + data):
+        with tempfile.TemporaryFile() as file:
+            file.write(candidate)
+            file.seek(0)
+            found = unless(BadFrame, lambda file=file: list(frames.contents(file)))
+        assert all(content.endswith(b"\n") for content in found or ())
+
+
+@law(
+    *(
+        Manifest("0" * 32, names).encode()
+        for names in ((), (segment_name(1),), ("0" * 19 + "1.jsonl.zst",))
+    ),
+    b'{"format":2,"ledger":"x","segments":["../x"]}',
+    words=(*JSON, b'"format":', b'"ledger":', b'"segments":', b".jsonl", b".zst"),
+)
+def ledger_manifest(data: bytes) -> None:
+    """It names segments alone, no path out of the folder, and says the same when written again."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.json"
+        path.write_bytes(data)
+        found = unless(DamagedLedger, lambda: read_manifest(path.parent))
+        if found is not None:
+            assert not [name for name in found.segments if "/" in name]
+            path.write_bytes(found.encode())
+            assert read_manifest(path.parent) == found
 
 
 @law(*(each.encode() for each in ("sha256:" + "ab" * 32, "pointer", "H1:STRAIN", "tag.created")),

@@ -478,12 +478,12 @@ async def test_a_ledger_that_ends_in_a_compressed_segment_begins_another(tmp_pat
 @pytest.mark.parametrize(
     "told",
     [
-        {"format": 3, "ledger": "x", "segments": []},
-        {"format": 2, "ledger": "x", "segments": ["../../etc/passwd"]},
-        {"format": 2, "ledger": "x", "segments": ["00000000000000000001"]},
-        {"format": 1, "ledger": "x", "segments": ["00000000000000000001.jsonl"]},
-        {"format": 2, "ledger": "x", "segments": [1]},
-        {"format": 2, "ledger": "x"},
+        {"format": 3, "ledger": "0" * 32, "segments": []},
+        {"format": 2, "ledger": "0" * 32, "segments": ["../../etc/passwd"]},
+        {"format": 2, "ledger": "0" * 32, "segments": ["00000000000000000001"]},
+        {"format": 1, "ledger": "0" * 32, "segments": ["00000000000000000001.jsonl"]},
+        {"format": 2, "ledger": "0" * 32, "segments": [1]},
+        {"format": 2, "ledger": "0" * 32},
         [],
     ],
 )
