@@ -12,10 +12,11 @@ LOCKED := --disable-pip-version-check --quiet --no-input
 # Tests run file by file on as many workers as there are cores: the servers of a file start once.
 JOBS ?= auto
 SECONDS ?= 60
+MINUTES ?= 120
 SIZES ?= 10000 100000 1000000
 PYTEST := pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run demo test test-long fuzz test-airflow lint fmt bench bench-conditions bench-client bench-sizing images-check docs lock clean distclean
+.PHONY: help setup run demo test test-long fuzz soak test-airflow lint fmt bench bench-conditions bench-client bench-sizing images-check docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ test-long: setup ## every test in its long form: more rounds, larger files, more
 
 fuzz: setup ## every parser under a coverage-guided fuzzer, SECONDS=60 each; inputs are kept in var/fuzz
 	@FUZZ_SECONDS=$(SECONDS) FUZZ_CORPUS=$(CURDIR)/var/fuzz $(BIN)/$(PYTEST) --dist load tests/fuzz
+
+soak: setup ## both tiers under everything at once for MINUTES=120; fails if anything grows
+	@SOAK_MINUTES=$(MINUTES) $(BIN)/pytest -q -s tests/e2e/test_soak.py
 
 test-airflow: $(AIRFLOW_STAMP) ## types and tests of the Airflow provider and DAGs, in an environment of their own
 	@$(AIRFLOW)/bin/mypy $$(find client/condstore/airflow client/dags -name '*.py')
