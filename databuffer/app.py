@@ -16,17 +16,20 @@ from databuffer.health import Health
 from databuffer.store.disk import Disk
 from databuffer.store.documents import Documents
 from databuffer.store.room import Room
+from databuffer.store.unreferenced import Unreferenced
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
 from databuffer.tracing import Tracing
 from databuffer.version import installed
 from databuffer.watched import Watched
 from databuffer.web import blobs as blob_routes
+from databuffer.web import bulk as bulk_routes
 from databuffer.web import health as health_routes
 from databuffer.web import keys
 from databuffer.web import ledger as ledger_routes
 from databuffer.web import state as state_routes
 from databuffer.web import stream as stream_routes
+from databuffer.web import upkeep as upkeep_routes
 from databuffer.web.access import admitting
 from databuffer.web.body import read_later
 from databuffer.web.metrics import Metrics
@@ -44,7 +47,12 @@ if TYPE_CHECKING:
     from databuffer.config import Config
 
 VOLUME_LEDGER = web.AppKey("volume_ledger", VolumeLedger)
+_ROUTES = (
+    *(blob_routes, bulk_routes, upkeep_routes, ledger_routes),
+    *(state_routes, stream_routes, health_routes),
+)
 _READERS = 8
+_BULK_READS = 8
 
 
 def create_app(config: Config) -> web.Application:
@@ -58,6 +66,7 @@ def create_app(config: Config) -> web.Application:
     blobs = VolumeBlobs(config.blobroot, disk, config.blob_journal_bytes, data_room, metrics)
     documents = Documents(config.stateroot, disk, ledger_room)
     places = Places(config.wchsz, config.write_wait)
+    bulk_reads = Places(_BULK_READS, config.write_wait, "reads of many blobs")
     files = BufferFiles(config)
     buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm, ledger_room)
     traffic = Traffic()
@@ -98,10 +107,11 @@ def create_app(config: Config) -> web.Application:
     metrics.queue.set_function(lambda: ledger.waiting)
     app[keys.CONFIG], app[keys.METRICS] = config, metrics
     app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
-    app[keys.COMPRESSIBLE] = ledger
+    app[keys.COMPRESSIBLE], app[keys.BULK_READS] = ledger, bulk_reads
     app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
     app[health_routes.HEALTH], app[TRAFFIC] = health, traffic
-    for module in (blob_routes, ledger_routes, state_routes, stream_routes, health_routes):
+    app[keys.UNREFERENCED] = Unreferenced(ledger, documents, blobs, disk, lambda: traffic.stopping)
+    for module in _ROUTES:
         app.add_routes(map(_inviting_nobody, module.routes))
     app.on_response_prepare.append(add_request_id)
     app.cleanup_ctx.extend([tracing_on, opened])

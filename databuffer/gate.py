@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Places:
     """At most `count` inside; the others wait, up to `patience` seconds, then `Busy`."""
 
-    def __init__(self, count: int, patience: float) -> None:
-        self.count, self._patience = count, patience
+    def __init__(self, count: int, patience: float, what: str = "writes") -> None:
+        self.count, self._patience, self._what = count, patience, what
         self._free = asyncio.Semaphore(count)
         self.taken = self.waiting = 0
 
@@ -52,7 +52,7 @@ class Places:
             async with asyncio.timeout(self._patience):
                 await self._free.acquire()
         except TimeoutError:
-            raise Busy(f"{self.count} writes are in flight") from None
+            raise Busy(f"{self.count} {self._what} are in flight") from None
         finally:
             self.waiting -= 1
 

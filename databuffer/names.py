@@ -35,6 +35,12 @@ class Digest(str):
         """Name these bytes."""
         return cls("sha256:" + hashlib.sha256(content).hexdigest())
 
+    @classmethod
+    def found(cls, name: str) -> Self | None:
+        """Take the 64 digits that a file is named by; None for anything else."""
+        text = f"sha256:{name}"
+        return cls(text) if _DIGEST.fullmatch(text) else None
+
     @property
     def hex(self) -> str:
         """The 64 digits alone."""

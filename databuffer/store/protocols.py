@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from databuffer.names import Digest
+
+
+LATELY = 600.0
+"""Seconds within which it is not noted again that somebody asked for a blob."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,12 @@ class BlobStore(Protocol):
     What `put` and `put_stream` return is durable, directory included. The same content twice, even
     at once, is one blob, and exactly one of the callers is told `created`. When `expected` is given
     and the bytes do not hash to it they raise `DigestMismatch`. If they raise, or are cancelled, or
-    the stream raises, nothing is visible. A reader sees a blob whole or not at all. `size` and
-    `open` raise `Unknown` for a blob that is not there; for the same blobs `sizes` says None. Any
-    method raises `StorageFailed`, or `VolumeFull`, when the storage refuses.
+    the stream raises, nothing is visible. A reader sees a blob whole or not at all. `open` raises
+    `Unknown` for a blob that is not there. Any method raises `StorageFailed`, or `VolumeFull`, when
+    the storage refuses.
+
+    Whoever put a blob, or was told by `sizes` that it is there, may name it from then on: it is not
+    removed for as long as `BlobUpkeep` says.
     """
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
@@ -69,14 +76,65 @@ class BlobStore(Protocol):
         Where it is known that the `announced` bytes find no room, the first is not waited for.
         """
 
-    async def size(self, digest: Digest) -> int:
-        """Say how long the blob is."""
-
     async def sizes(self, digests: Sequence[Digest]) -> list[int | None]:
         """Say how long each blob is, in one go however many; None for one that is not there."""
 
+    async def contents(
+        self, digests: Sequence[Digest], most: int, largest: int
+    ) -> list[bytes | int | None]:
+        """Read the first of these blobs in one go: one, and more up to `most` bytes together.
+
+        In the place of one that is larger than `largest` stands its size, and None for one that is
+        not there. What is behind the last that is given was not looked at.
+        """
+
     async def open(self, digest: Digest) -> OpenBlob:
         """Open the blob for reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A blob, and for how many seconds nobody has put it or asked whether it is there."""
+
+    digest: Digest
+    size: int
+    seconds: float
+
+
+class BlobUpkeep(Protocol):
+    """Removing blobs that nothing names, while others put blobs and ask for them.
+
+    Apart from `BlobStore`, for who stores and reads must not be able to remove. It does not know
+    what names a blob; whoever does removes in this order, and looks for names in the middle:
+
+    1. `put_aside`: from now on the blob is not there. It does nothing to a blob that was put or
+       asked for within `older_than` seconds (ten minutes at least), and each of these is wholly
+       before that or after. So whoever was told "it is there" has that long to name it; whoever
+       comes later is told that it is missing, and puts it again, which makes another file.
+    2. Names that were written until now are looked for once more. This finds who knew the digest
+       from elsewhere and asked nobody; only who does so later still, names what is gone.
+    3. `put_back` what was named after all, which changes nothing if somebody has put it meanwhile;
+       `drop` the rest.
+
+    Who has a blob open reads it to its end. After a kill in the middle all that is aside is put
+    back by the next start. A blob that was not settled yet may come back after a crash, to be
+    removed the next time.
+    """
+
+    async def unnamed(self, part: int, named: Callable[[Digest], bool]) -> list[Unasked]:
+        """List what is not named of one of the store's 256 parts: that of the first byte.
+
+        `named` is called in any thread.
+        """
+
+    async def put_aside(self, digests: Sequence[Digest], older_than: float) -> list[Unasked]:
+        """Make those of these blobs invisible that may go; say which."""
+
+    async def put_back(self, digests: Sequence[Digest]) -> None:
+        """Make visible again those of these that are aside."""
+
+    async def drop(self, digests: Sequence[Digest]) -> None:
+        """Remove those of these that are aside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from databuffer.names import Digest
 
 
@@ -19,6 +21,7 @@ class Recent:
     def __init__(self, capacity: int, largest: int) -> None:
         self._room, self._largest = capacity, largest
         self._contents: OrderedDict[Digest, bytes] = OrderedDict()
+        self.forgotten = 0
 
     def get(self, digest: Digest) -> bytes | None:
         """Return the content, which is then the newest."""
@@ -36,3 +39,9 @@ class Recent:
         while self._room < 0:
             _, oldest = self._contents.popitem(last=False)
             self._room += len(oldest)
+
+    def forget(self, digests: Iterable[Digest]) -> None:
+        """Let go of these, and count it: who read one before must not add it now."""
+        self.forgotten += 1
+        for digest in digests:
+            self._room += len(self._contents.pop(digest, b""))

@@ -13,7 +13,7 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from time import perf_counter
+from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from databuffer.errors import (
@@ -31,7 +31,7 @@ from databuffer.store.memory import MemoryBlob
 from databuffer.store.protocols import Stored
 from databuffer.store.recent import Recent
 from databuffer.store.room import Room
-from databuffer.store.shelves import Shelves
+from databuffer.store.shelves import Shelves, read_range
 from databuffer.store.together import Together
 from databuffer.store.watch import UNWATCHED
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from databuffer.store.disk import Disk
-    from databuffer.store.protocols import OpenBlob
+    from databuffer.store.protocols import OpenBlob, Unasked
     from databuffer.store.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -85,11 +85,7 @@ class VolumeBlob:
             self._descriptor = -1
 
     def _read(self, offset: int, length: int) -> bytes:
-        pieces = []
-        while length and (piece := os.pread(self._descriptor, length, offset)):
-            pieces.append(piece)
-            offset, length = offset + len(piece), length - len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return read_range(self._descriptor, offset, length)
 
 
 @dataclass(slots=True)
@@ -109,9 +105,10 @@ class _Put:
 
 
 class VolumeBlobs:
-    """A `BlobStore` in a directory. `prepare` first; it mends what a killed process left.
+    """A `BlobStore` in a directory, and its `BlobUpkeep`.
 
-    A journal of tiny blobs is settled when it has `journal_bytes`.
+    `prepare` first; it mends what a killed process left. A journal of tiny blobs is settled when it
+    has `journal_bytes`. When a blob was asked for is told by the `clock`.
     """
 
     def __init__(
@@ -121,11 +118,12 @@ class VolumeBlobs:
         journal_bytes: int,
         room: Room | None = None,
         watch: Watch = UNWATCHED,
+        clock: Callable[[], float] = time,
     ) -> None:
         self._root, self._disk, self._watch = root, disk, watch
         self._room = room or Room(root, 0)
         self._base = root / "sha256"
-        self._shelves = Shelves(self._base)
+        self._shelves = Shelves(self._base, root / "aside", clock)
         self._recent = Recent(_KEPT, _SMALL)
         self._small = Together(disk, self._put_synced, _LANES, _TOGETHER)
         self._tiny = Together(disk, self._put_journalled, 1, _TINY_TOGETHER)
@@ -133,15 +131,17 @@ class VolumeBlobs:
         self._settling: asyncio.Task[None] | None = None
 
     def prepare(self) -> None:
-        """Make the directories, sweep temporary files, put back what was only journalled."""
+        """Make the directories, sweep temporary files, put back what was journalled or aside."""
         atomic.prepare_directory(self._root)
         atomic.make_directory(self._base)
         try:
             self._journal.replay(self._restore)
+            if back := self._shelves.put_all_back():
+                _log.info("%d blobs were being removed and are put back", len(back))
         except OSError as error:
             if not is_full(error):
                 raise
-            _log.error("the volume is full: journalled blobs are not all put back yet")
+            _log.error("the volume is full: not all journalled blobs are put back yet")
 
     async def close(self) -> None:
         """Make everything durable under its own name."""
@@ -180,13 +180,15 @@ class VolumeBlobs:
                 await asyncio.wait([writing])
             await self._disk.run(upload.close)
 
-    async def size(self, digest: Digest) -> int:
-        """Say how long the blob is."""
-        return await self._disk.run(self._size, digest)
-
     async def sizes(self, digests: Sequence[Digest]) -> list[int | None]:
         """Say how long each blob is, in one call into the pool; None for one that is not there."""
-        return await self._disk.run(lambda: [self._shelves.size(digest) for digest in digests])
+        return await self._disk.run(lambda: [self._shelves.ask(digest) for digest in digests])
+
+    async def contents(
+        self, digests: Sequence[Digest], most: int, largest: int
+    ) -> list[bytes | int | None]:
+        """Read the first of these blobs, up to `most` bytes, in one call into the pool."""
+        return await self._disk.run(self._contents, digests, most, largest)
 
     async def open(self, digest: Digest) -> OpenBlob:
         """Open the blob; a small one is read in the same call, and kept for the next."""
@@ -194,10 +196,34 @@ class VolumeBlobs:
         self._watch.opened(kept=content is not None)
         if content is not None:
             return MemoryBlob(content)
+        forgotten = self._recent.forgotten
         blob = await self._disk.run(self._open, digest)
-        if blob.content is not None:
+        if blob.content is not None and self._recent.forgotten == forgotten:
             self._recent.add(digest, blob.content)
         return blob
+
+    # --- upkeep ------------------------------------------------------------------------------
+
+    async def unnamed(self, part: int, named: Callable[[Digest], bool]) -> list[Unasked]:
+        """List what is not named of the blobs that begin with this byte."""
+        return await self._disk.run(self._shelves.unnamed, part, named)
+
+    async def put_aside(self, digests: Sequence[Digest], older_than: float) -> list[Unasked]:
+        """Make those of these blobs invisible that nobody asked for of late."""
+        try:
+            return await self._disk.run(self._shelves.put_aside, digests, older_than)
+        finally:
+            self._recent.forget(digests)
+
+    async def put_back(self, digests: Sequence[Digest]) -> None:
+        """Make visible again those of these that are aside."""
+        await self._disk.run(self._shelves.put_back, digests)
+
+    async def drop(self, digests: Sequence[Digest]) -> None:
+        """Remove those of these that are aside."""
+        await self._disk.run(self._shelves.drop, digests)
+
+    # --- in the pool -------------------------------------------------------------------------
 
     def _put_synced(self, puts: Sequence[_Put]) -> list[Stored | DatabufferError]:
         """Take all through one stage before the next: the first sync then does most for them."""
@@ -255,9 +281,16 @@ class VolumeBlobs:
         self._watch.synced("blobs", perf_counter() - began)
 
     def _publish(self, put: _Put) -> None:
-        put.created = put.upload.publish(put.folder, put.digest.hex)
+        put.created = self._placed(put.upload, put.folder, put.digest)
         if not put.created:
             self._mend(put.digest, put.content)
+
+    def _placed(self, upload: atomic.Upload, folder: atomic.Folder, digest: Digest) -> bool:
+        """Publish; say false if it is there already, and is not removed for long from now on."""
+        while not upload.publish(folder, digest.hex):
+            if self._shelves.ask(digest) is not None:
+                return False
+        return True
 
     def _settle(self, put: _Put) -> None:
         self._shelves.settle(put.digest, put.folder)
@@ -284,7 +317,7 @@ class VolumeBlobs:
         self._synced(upload)
         folder = self._shelves.open(digest)
         try:
-            created = upload.publish(folder, digest.hex)
+            created = self._placed(upload, folder, digest)
             self._shelves.settle(digest, folder)
         finally:
             folder.close()
@@ -292,10 +325,18 @@ class VolumeBlobs:
             raise StorageFailed(f"blob {digest} is damaged on disk")
         return Stored(digest, upload.size, created)
 
-    def _size(self, digest: Digest) -> int:
-        if (size := self._shelves.size(digest)) is None:
-            raise Unknown(f"no blob {digest}")
-        return size
+    def _contents(
+        self, digests: Sequence[Digest], most: int, largest: int
+    ) -> list[bytes | int | None]:
+        taken: list[bytes | int | None] = []
+        for digest in digests:
+            content = self._shelves.read(digest, largest)
+            size = len(content) if isinstance(content, bytes) else 0
+            if taken and size > most:
+                break
+            most -= size
+            taken.append(content)
+        return taken
 
     def _open(self, digest: Digest) -> VolumeBlob:
         try:

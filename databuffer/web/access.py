@@ -38,6 +38,8 @@ TABLE: dict[tuple[str, str], Who] = {
     ("PUT", "/blobs/{digest}"): Who.TIER,
     ("POST", "/blobs"): Who.TIER,
     ("POST", "/blobs/missing"): Who.TIER,
+    ("POST", "/blobs/read"): Who.TIER,
+    ("POST", "/blobs/unreferenced"): Who.TIER,
     ("GET", "/ledger"): Who.TIER,
     ("POST", "/ledger"): Who.TIER,
     ("GET", "/ledger/head"): Who.TIER,

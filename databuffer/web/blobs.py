@@ -45,7 +45,7 @@ async def put_blob(request: web.Request) -> web.Response:
 async def post_missing(request: web.Request) -> web.Response:
     """Say which of these digests name no blob, and which one of another size than told."""
     question = parse_object(await BodyReader(request, _LONGEST_QUESTION).whole(), _QUESTION)
-    digests = _digests(question.get("digests"))
+    digests = parse_digests(question.get("digests"), _MOST_ASKED)
     told = _sizes(question.get("sizes"), len(digests))
     found = await request.app[BLOBS].sizes(digests)
     answer = {"missing": _missing(digests, found), "resized": _resized(digests, found, told)}
@@ -65,11 +65,12 @@ def _digest(request: web.Request) -> Digest:
     return Digest.parse(request.match_info["digest"].replace("/", ":", 1))
 
 
-def _digests(listed: object) -> list[Digest]:
+def parse_digests(listed: object, most: int) -> list[Digest]:
+    """Read the `digests` of a question about many; raise `Malformed`, `TooLarge`."""
     if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
         raise Malformed("digests is an array of digests", field="digests")
-    if len(listed) > _MOST_ASKED:
-        raise TooLarge(f"a question may have {_MOST_ASKED} digests")
+    if len(listed) > most:
+        raise TooLarge(f"a question may have {most} digests")
     return [Digest.parse(text) for text in listed]
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
-from databuffer.errors import StorageFailed
+from databuffer.errors import StorageFailed, Unknown
 from databuffer.web import errors
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ async def respond(
     """Answer GET or HEAD for one blob, to be kept as `caching` says; raise `Unknown`."""
     headers = _headers(digest, caching)
     if request.method == "HEAD":
-        size = await blobs.size(digest)
+        (size,) = await blobs.sizes([digest])
+        if size is None:
+            raise Unknown(f"no blob {digest}")
         if _unchanged(request, digest):
             return web.Response(status=304, headers=headers)
         return web.Response(headers=headers | {"Content-Length": str(size)})

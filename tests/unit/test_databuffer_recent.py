@@ -23,6 +23,17 @@ def test_what_was_not_asked_for_longest_goes_first():
     assert kept(recent, [b"aaaa", b"bbbb", b"cccc"]) == [b"aaaa", b"cccc"]
 
 
+def test_what_is_forgotten_is_gone_and_makes_room():
+    """And that it happened can be told, by who read one from disk meanwhile."""
+    recent = Recent(capacity=10, largest=5)
+    for content in (b"aaaa", b"bbbb"):
+        recent.add(Digest.of(content), content)
+    recent.forget([Digest.of(b"aaaa"), Digest.of(b"never")])
+    recent.add(Digest.of(b"cccc"), b"cccc")
+    assert kept(recent, [b"aaaa", b"bbbb", b"cccc"]) == [b"bbbb", b"cccc"]
+    assert recent.forgotten == 1
+
+
 def test_what_is_large_is_not_kept():
     """A content above the limit is not kept and pushes nothing out; twice the same counts once."""
     recent = Recent(capacity=10, largest=5)

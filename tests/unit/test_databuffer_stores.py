@@ -91,7 +91,7 @@ async def test_a_stored_blob_is_read_back(blobs, content):
     assert stored.digest == "sha256:" + hashlib.sha256(content).hexdigest()
     assert (stored.size, stored.created) == (len(content), True)
     assert await content_of(blobs, stored.digest) == content
-    assert await blobs.size(stored.digest) == len(content)
+    assert await blobs.sizes([stored.digest]) == [len(content)]
     again = await blobs.put_stream(stream(content[:3], content[3:]))
     assert (again.digest, again.created) == (stored.digest, False)
 
@@ -113,8 +113,7 @@ async def test_a_wrong_digest_keeps_nothing(blobs):
     with pytest.raises(DigestMismatch):
         await blobs.put_stream(stream(b"th", b"at"), expected)
     for content in (b"this", b"that"):
-        with pytest.raises(Unknown):
-            await blobs.size(Digest.of(content))
+        assert await blobs.sizes([Digest.of(content)]) == [None]
 
 
 async def test_a_broken_stream_keeps_nothing(blobs):
@@ -144,8 +143,7 @@ async def test_a_cancelled_stream_keeps_nothing(blobs):
     upload.cancel()
     with pytest.raises(asyncio.CancelledError):
         await upload
-    with pytest.raises(Unknown):
-        await blobs.size(Digest.of(b"begin"))
+    assert await blobs.sizes([Digest.of(b"begin")]) == [None]
 
 
 async def test_many_sizes_are_told_at_once(blobs):
@@ -154,6 +152,16 @@ async def test_many_sizes_are_told_at_once(blobs):
     asked = [large.digest, Digest.of(b"absent"), tiny.digest, large.digest]
     assert await blobs.sizes(asked) == [len(LARGE), None, 4, len(LARGE)]
     assert await blobs.sizes([]) == []
+
+
+async def test_many_contents_are_read_at_once(blobs):
+    """In order, up to so many bytes, the first whatever its size; of a large one only the size."""
+    digests = [(await blobs.put(content)).digest for content in (b"12345", LARGE, b"", b"123456")]
+    asked = [digests[0], Digest.of(b"absent"), *digests[1:], digests[0]]
+    assert await blobs.contents(asked, 11, 1000) == [b"12345", None, len(LARGE), b"", b"123456"]
+    assert await blobs.contents(asked, 10, 1000) == [b"12345", None, len(LARGE), b""]
+    assert await blobs.contents([digests[1], digests[0]], 1, len(LARGE)) == [LARGE]
+    assert await blobs.contents([], 1, 1) == []
 
 
 async def test_any_range_of_a_blob_can_be_read(blobs):
