@@ -109,3 +109,17 @@ def test_all_are_made_from_one_base_of_an_exact_version(file):
     assert bases == re.findall(r"^ARG BASE=(\S+)$", FILES[0].read_text(), re.MULTILINE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(re.findall(r"^ARG VERSION=(\S+)$", text, re.MULTILINE)) == {project["version"]}
+
+
+def test_what_images_run_is_what_is_tested():
+    """Every lock of an image holds versions of lock/dev.txt and no other."""
+    tested = pinned(ROOT / "lock/dev.txt")
+    used = {lock for file in FILES for lock in re.findall(r"-r (lock/\S+)", file.read_text())}
+    assert len(used) == 5
+    for lock in used:
+        assert pinned(ROOT / lock) <= tested
+
+
+def pinned(lock: Path) -> set[str]:
+    """Return the lines of a lock that name a version."""
+    return set(re.findall(r"^[A-Za-z0-9].*==.*$", lock.read_text(), re.MULTILINE))
