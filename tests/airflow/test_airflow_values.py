@@ -21,6 +21,7 @@ from condstore.moments import Moment
 from datastore_logic.config import Config
 
 DAGS = Path(__file__).parents[2] / "client" / "dags"
+MANIFESTS = Path(__file__).parents[2] / "k8s"
 PARSED = """
 import sys, trainpipe, campaign
 heavy = {"aiohttp", "numpy", "h5py", "condstore.producer", "condstore.bundle", "condstore.cli"}
@@ -58,6 +59,15 @@ def store(uri):
 def test_a_connections_uri_says_where_the_replicas_are(uri, urls):
     """Port 5000 and http where nothing is said; further replicas come after."""
     assert store(uri).urls == urls
+
+
+def test_the_manifests_connection_leads_to_their_service():
+    """What Airflow's pods get in Kubernetes is a connection without a password; a file has that."""
+    lines = (MANIFESTS / "overlays/producers/airflow.env").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    found = store(told["AIRFLOW_CONN_CONDSTORE_DEFAULT"])
+    assert (found.urls, found.token) == (("http://dslogic.condstore:5000",), None)
+    assert told["CONDSTORE_TOKEN_FILE"].startswith("/run/secrets/condstore/")
 
 
 def test_a_connections_json_says_the_same():
