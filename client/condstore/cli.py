@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from condstore.commands import (
+    admin,
     buffer,
     iovs,
     payloads,
@@ -45,7 +46,8 @@ app = typer.Typer(
 
 \b
 Servers:      CONDSTORE_URL (default http://localhost:5000; several separated
-              by commas); verify: DB_BURL (default http://localhost:8080/)
+              by commas); the databuffer, for verify and admin: DB_BURL
+              (default http://localhost:8080/)
 Who asks:     CONDSTORE_TOKEN, or CONDSTORE_TOKEN_FILE
 Exit status:  0 done, 1 refused or failed, 2 used wrongly, 3 server away,
               4 waits for another person, 130 interrupted
@@ -82,7 +84,7 @@ app.command()(reading.verify)
 app.command()(reading.doctor)
 app.command()(serving.demo)
 app.command()(tokens.whoami)
-for _group in (tags.app, types.app, iovs.app, buffer.app, tokens.app):
+for _group in (tags.app, types.app, iovs.app, buffer.app, tokens.app, admin.app):
     app.add_typer(_group)
 
 TAG_COMMANDS = (standing, review)

@@ -20,7 +20,7 @@ from condstore import backup
 from condstore.backup import record
 from condstore.errors import DamagedBackup, NotWritten, WrongBackup
 
-KILLS = at_length(12, 400)
+KILLS = at_length(12, 120)
 FLIPS = at_length(3, 50)
 
 
@@ -52,7 +52,7 @@ def test_a_backup_that_is_killed_leaves_the_last_one_and_the_next_goes_on(store,
             if status == 0:
                 for number in range(12):
                     store.put(b"payload %d of %d" % (number, turn))
-                store.put(os.urandom(LARGE))
+                store.put(os.urandom(LARGE if turn % 8 == 0 else 2000))
     assert ended == {0, 9}
     backup.backup(store.url, directory)
     store.expect(directory, sound(directory).lsn)

@@ -1,0 +1,232 @@
+"""`condstore admin backup|restore|verify|compact|checkpoint`: what who runs a store does."""
+# ruff: noqa: PLC0415, D301
+# as in tags.py
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from condstore.commands import reading
+from condstore.commands.options import (
+    AsJson,
+    DryRun,
+    Url,
+    Yes,
+    answer,
+    client,
+    group,
+    settings,
+    terminal,
+)
+from condstore.errors import UsageError
+
+if TYPE_CHECKING:
+    from condstore.access import Access
+    from condstore.compacting import Unreferenced
+    from condstore.terminal import Terminal
+
+app = group(
+    "admin",
+    """Run a store: back up, restore, verify, keep small.
+
+    \b
+      condstore admin backup backup
+      condstore admin verify backup
+    """,
+)
+BufferUrl = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="The databuffer, in place of DB_BURL."),
+]
+
+
+def _databuffer(url: str | None) -> tuple[str, Access]:
+    from condstore.config import parse_urls
+
+    known = settings()
+    return parse_urls(url, "--url")[0] if url else known.buffer_url, known.buffer_access
+
+
+@app.command()
+def backup(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIRECTORY", help="New, empty, or of an earlier backup.")
+    ],
+    url: BufferUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up a store that runs: all of it, or what is new.
+
+    \b
+      condstore admin backup backup
+      condstore admin backup backup --json
+
+    Into the same directory again it adds what is new, and rewrites nothing old. It is of the moment
+    at which it began. Killed, it leaves the backup before; run it again, it goes on. Exit status 1
+    if a payload is lost or damaged in the store; all else is backed up then.
+    """
+    from condstore import show
+    from condstore.backup import backup as take
+
+    to, (base, access) = terminal(), _databuffer(url)
+    with to.stages("backing up") as tell:
+        done = take(base, directory, tell=tell, access=access)
+    answer(to, done, show.taken(done, to), as_json=as_json)
+    raise typer.Exit(1 if done.record.missing else 0)
+
+
+@app.command()
+def restore(
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="The directory of a backup.")],
+    volume: Annotated[
+        Path, typer.Argument(metavar="VOLUME", help="A directory, empty or new: VOLUME_ROOT.")
+    ],
+    lsn: Annotated[int | None, typer.Option("--lsn", metavar="N", help="Up to this entry.")] = None,
+    time: Annotated[
+        str | None,
+        typer.Option("--time", metavar="TIME", help="Up to this time, as 2026-11-20T23:17:00Z."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Where blobs/ goes, if elsewhere: DTVOLROOT."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a volume of a backup, without a server.
+
+    \b
+      condstore admin restore backup restored
+      condstore admin restore backup as-it-was --lsn 100
+      condstore admin restore backup volume --data data --time $(cat noon)
+
+    With --time the last entry at or before it is the last. Every byte is verified on its way. The
+    ledger gets a new id, by which replicas and caches know that it is another. What to do then is
+    printed: tokens that were revoked since are good again.
+    """
+    from condstore import show
+    from condstore.backup import Until
+    from condstore.backup import restore as make
+
+    to, until = terminal(), Until.parse(lsn, time)
+    with to.stages("restoring") as tell:
+        done = make(backup, volume, data=data, until=until, tell=tell)
+    answer(to, done, show.restored(done, to), as_json=as_json)
+
+
+@app.command()
+def verify(
+    backup: Annotated[
+        Path | None,
+        typer.Argument(metavar="[BACKUP]", help="The directory of a backup; without: the store."),
+    ] = None,
+    payloads: Annotated[
+        bool, typer.Option("--payloads", help="Hash the payloads of the store too.")
+    ] = False,
+    url: BufferUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read every byte of a backup, or check the store.
+
+    \b
+      condstore admin verify backup
+      condstore admin verify
+      condstore admin verify --payloads --json
+
+    A backup needs no server for it. Without one this is `condstore verify`. Exit status 1 and one
+    line a problem if something is wrong.
+    """
+    from condstore import show
+    from condstore.backup import verify as check
+
+    if backup is None:
+        reading.verify(payloads=payloads, url=url, as_json=as_json)
+        return
+    if payloads or url:
+        raise UsageError("a backup is verified whole and without a server: no --url, no --payloads")
+    to = terminal()
+    with to.stages("verifying") as tell:
+        found = check(backup, tell=tell)
+    answer(to, found, show.checked(found, to), as_json=as_json)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+@app.command()
+def compact(
+    remove: Annotated[
+        bool,
+        typer.Option("--remove-unreferenced", help="Remove payloads that nobody names."),
+    ] = False,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="TIME", help="Unnamed for so long: 12h, 7d.")
+    ] = "7d",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    url: BufferUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compress the ledger; find payloads that nobody names.
+
+    \b
+      condstore admin compact --dry-run
+      condstore admin compact
+      condstore admin compact --remove-unreferenced --older-than 30d --yes
+
+    A payload is named if its digest stands anywhere in the ledger or in a document; uploads whose
+    entry never came are not. They are removed if asked for, after a question. Servers run on.
+    """
+    from condstore import compacting, show
+    from condstore.commands.confirm import confirm
+    from condstore.commands.secrets import duration
+
+    to, (base, access) = terminal(), _databuffer(url)
+    age = int(duration(older_than).total_seconds())
+    lines, compressed = [], None
+    if not dry_run:
+        with to.waiting("compressing the ledger"):
+            compressed = compacting.compress(base, access)
+        lines.append(show.compressed(compressed))
+    with to.waiting("looking for payloads that nobody names"):
+        found = compacting.unreferenced(base, access, age, remove=False)
+    if remove and found.unreferenced and not dry_run:
+        act = f"{show.unreferenced(found, older_than)}: they are about to be removed, for good"
+        confirm(to, act, "remove", yes=yes, to_know=lambda: found.sample)
+        with to.waiting("removing them"):
+            found = compacting.unreferenced(base, access, age, remove=True)
+    lines += _about(found, older_than, to, wanted=remove)
+    answer(to, {"compressed": compressed, "payloads": found}, lines, as_json=as_json)
+
+
+def _about(found: Unreferenced, age: str, to: Terminal, *, wanted: bool) -> list[str]:
+    from condstore import show
+    from condstore.terminal import plural, size
+
+    if found.removed:
+        return [f"{plural(found.removed, 'payload')} ({size(found.removed_bytes)}) removed"]
+    said = [show.unreferenced(found, age)]
+    if found.unreferenced and not wanted:
+        said += [
+            f"to remove them: condstore admin compact --remove-unreferenced --older-than {age}"
+        ]
+    return said
+
+
+@app.command()
+def checkpoint(url: Url = None, as_json: AsJson = False) -> None:
+    """Keep a replica's view, for new replicas to start from.
+
+    \b
+      condstore admin checkpoint
+      condstore admin checkpoint --json
+
+    The view goes into the store as a payload. A replica without one takes it and reads only what
+    came since, in place of the whole ledger. Takes an admin of every tag.
+    """
+    from condstore import show
+
+    to = terminal()
+    with to.waiting("making a checkpoint"):
+        made = client(url).make_checkpoint()
+    answer(to, made, [show.checkpointed(made)], as_json=as_json)
