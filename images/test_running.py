@@ -79,7 +79,7 @@ def command(container, owned, secrets, logic, request):
 def test_a_payload_goes_in_and_is_resolved(command):
     """Both tiers and the command work from end to end, each from its image."""
     (command.place / "beam.json").write_text('{"x": 1.5}')
-    digest = command("put", "beam.json")[0].split()[0]
+    digest = command("put", "beam.json")[0].split()[0].removeprefix("sha256:")
     command("tag", "create", "prompt")
     command("type", "create", "Beam")
     command("iov", "insert", "prompt", "Beam", "1200:0", "--digest", f"sha256:{digest}")
@@ -95,7 +95,7 @@ def test_many_iovs_at_once_need_no_room_elsewhere(command):
     (command.place / "rows.csv").write_text("\n".join([names, *rows]))
     command("tag", "create", "many")
     command("type", "create", "Many")
-    command("iov", "insert", "many", "--csv", "rows.csv")
+    command("iov", "insert", "many", "--from", "rows.csv")
     assert command("resolve", "many", "777:0")
 
 
