@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PATIENCE = 600.0
 _PAGE = 10_000
 EMPTY, KEPT = "a replica, its view empty", "a replica, its view kept"
+TAKEN = "a replica, its view from a checkpoint"
 _READ, _NOTHING = (
     "floor: the whole ledger fetched and parsed",
     "floor: a replica of an empty ledger",
@@ -42,12 +43,17 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Every kind of start of one shape, and how many bytes its ledger and its view have."""
+    """Every kind of start of one shape, and how many bytes its ledger and its view have.
+
+    A checkpoint was made in `making` seconds and has `packed` bytes.
+    """
 
     shape: Shape
     starts: dict[str, Start]
     ledger: int
     view: int
+    making: float
+    packed: int
 
 
 def start(bench: Bench, shape: Shape, folder: Path, tag: str) -> Started:
@@ -63,11 +69,14 @@ def start(bench: Bench, shape: Shape, folder: Path, tag: str) -> Started:
         old = Standing(shape, folder, buffer, buffer)
         kept = [_replica(old, tag) for _ in range(bench.rounds)]
         found[KEPT] = sorted(kept, key=lambda one: one.ready)[len(kept) // 2]
+        making, packed = _make_checkpoint(old)
+        taken = bench.subfolder(f"start-{shape.name}-taken")
+        found[TAKEN] = _replica(Standing(shape, taken, buffer, buffer), tag)
     sizes = (
         sum(path.stat().st_size for path in files)
         for files in ((folder / "volume" / "ledger").glob("*.jsonl"), fresh.glob("view.sqlite*"))
     )
-    return Started(shape, found, next(sizes), next(sizes))
+    return Started(shape, found, next(sizes), next(sizes), making, packed)
 
 
 def fetch(buffer: Server) -> float:
@@ -79,6 +88,13 @@ def fetch(buffer: Server) -> float:
                 orjson.loads(line)
             after += len(lines)
     return time.perf_counter() - begin
+
+
+def _make_checkpoint(at: Standing) -> tuple[float, int]:
+    """Have a replica make a checkpoint; return how many seconds that takes and its bytes."""
+    with logic(at.folder, at.buffer, within=_PATIENCE) as tier, Caller(tier) as caller:
+        took, told = caller.timed("POST", "/api/v1/checkpoint")
+        return took, told["size"]
 
 
 def _nothing(bench: Bench, shape: Shape) -> Start:
@@ -120,17 +136,21 @@ def table(found: Started) -> Table:
             )
             for name, one in found.starts.items()
         ),
-        (f"The ledger has {mebibytes(found.ledger)} MiB, the view {mebibytes(found.view)} MiB.",),
+        (
+            f"The ledger has {mebibytes(found.ledger)} MiB, the view {mebibytes(found.view)} MiB.",
+            f"A checkpoint took {seconds(found.making)}; it has {mebibytes(found.packed)} MiB.",
+        ),
     )
 
 
 def aims(found: Started) -> list[Aim]:
     """Return what was aimed at."""
-    empty, kept = found.starts[EMPTY], found.starts[KEPT]
+    empty, kept, taken = (found.starts[name] for name in (EMPTY, KEPT, TAKEN))
     label = found.shape.label
     return [
         Aim(f"cold start with {label}, view empty", empty.ready, 60, "s", at_most=True),
         Aim(f"cold start with {label}, view kept", kept.ready, 1, "s", at_most=True),
+        Aim(f"cold start with {label}, from a checkpoint", taken.ready, 10, "s", at_most=True),
         Aim(
             f"cold start with {label}, view empty: highest RSS of a worker",
             *(max(empty.highest) / 2**20, 300, "MiB"),
