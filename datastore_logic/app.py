@@ -42,6 +42,7 @@ from datastore_logic.web import (
     stream,
     traced,
     v1,
+    which_ledger,
 )
 from datastore_logic.web.address import FromProxies
 from datastore_logic.web.health import Serving
@@ -95,6 +96,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     authenticate.install(app, config.access, identify, rates)
     caching.install(app, config.access)
     page.install(app)
+    which_ledger.install(app, database)
     for blueprint in (
         stream.blueprint(tier),
         glitchflow.blueprint(tier),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -70,6 +71,29 @@ def between(begin: Moment | None, end: Moment | None) -> dict[str, str]:
     if end is not None:
         told |= {"major_end": str(end.major), "minor_end": str(end.minor)}
     return told
+
+
+class Seen:
+    """The newest ledger position in any answer, of the ledger that answered last.
+
+    A restored store has another ledger id, and other entries under the LSNs that were seen before:
+    what is asked for then begins anew. Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self.lsn = 0
+        self._ledger = ""
+        self._lock = threading.Lock()
+
+    def note(self, headers: Mapping[str, str]) -> int:
+        """Take the position that an answer carries, and return its LSN, 0 if it has none."""
+        lsn, ledger = lsn_of(headers), headers.get("X-Ledger-Id", "")
+        with self._lock:
+            if ledger and self._ledger not in {"", ledger}:
+                self.lsn = 0
+            self._ledger = ledger or self._ledger
+            self.lsn = max(self.lsn, lsn)
+        return lsn
 
 
 def lsn_of(headers: Mapping[str, str]) -> int:

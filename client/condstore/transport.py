@@ -21,7 +21,7 @@ import orjson
 import requests
 
 from condstore.access import NOBODY, Access
-from condstore.calls import lsn_of
+from condstore.calls import Seen
 from condstore.errors import (
     CondstoreError,
     NotTrusted,
@@ -75,8 +75,7 @@ class Transport:
         self._access = access
         self._local = threading.local()
         self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._lsn = 0
+        self._seen = Seen()
         self._first = 0
 
     @property
@@ -87,7 +86,7 @@ class Transport:
     @property
     def lsn(self) -> int:
         """The newest ledger position seen in any answer."""
-        return self._lsn
+        return self._seen.lsn
 
     def send(self, call: Call) -> requests.Response:
         """Return the successful answer to `call`, from the first replica that gives one.
@@ -126,7 +125,7 @@ class Transport:
             response = self._once(base, call, self._access.shown_to(base))
         status = response.status_code
         if status in _SUCCESS or status in call.accept:
-            self._note(lsn_of(response.headers))
+            self._seen.note(response.headers)
             return response
         with response:
             if status < 400:  # a redirect to a login page is no success either
@@ -137,8 +136,8 @@ class Transport:
 
     def _once(self, base: str, call: Call, shown: str | None) -> requests.Response:
         headers = {"User-Agent": AGENT, **call.headers}
-        if self._lsn:
-            headers["X-Min-LSN"] = str(self._lsn)
+        if self._seen.lsn:
+            headers["X-Min-LSN"] = str(self._seen.lsn)
         body = call.body
         if call.json is not None:
             body, headers = orjson.dumps(call.json), {**headers, "Content-Type": "application/json"}
@@ -168,10 +167,6 @@ class Transport:
             self._sessions.add(self._local.session)
         session: requests.Session = self._local.session
         return session
-
-    def _note(self, lsn: int) -> None:
-        with self._lock:
-            self._lsn = max(self._lsn, lsn)
 
 
 def bearer(shown: str | None) -> Callable[[Prepared], Prepared] | None:

@@ -247,6 +247,7 @@ def revalidated(content: object, snapshot: Snapshot, tag_lsn: int) -> Response:
     position, sight = snapshot.position, snapshot.sight
     etag = f"{position.ledger[:12]}-{tag_lsn}"
     response = _cached(content, etag if sight is None else f"{etag}-{sight.mark}", "no-cache")
+    response.headers["X-Ledger-Id"] = position.ledger
     return _with_lsn(response, snapshot.lsn, away=not position.reachable)
 
 

@@ -19,6 +19,7 @@ from servers import databuffer, eventually, logic
 
 from condstore import backup
 from condstore.backup import Until
+from condstore.client import Client
 
 ACTS = at_length(60, 300)
 RESTORES = at_length(1, 12)
@@ -95,6 +96,9 @@ def test_a_replica_that_ran_before_the_restore_answers_for_the_restored_store(li
     with databuffer(tmp_path / "old") as buffer, logic(buffer.url, tmp_path, workers=1) as tier:
         restored = Pair(buffer, tier)
         restored.settle()
+        client = Client(tier.url)
+        client.tags()
+        assert client.lsn > lsn
         assert buffer.stop() == 0
         shutil.rmtree(tmp_path / "old" / "volume")
         done = backup.restore(directory, tmp_path / "old" / "volume", until=Until(lsn))
@@ -102,4 +106,7 @@ def test_a_replica_that_ran_before_the_restore_answers_for_the_restored_store(li
         eventually(lambda: restored.ask("GET", "/readyz").json()["ledger"] == done.ledger)
         restored.settle()
         compare(librarian, restored, lsn)
+        client.create_tag("NEW")
+        assert client.lsn == lsn + 1
+        client.close()
         restored.http.clear()

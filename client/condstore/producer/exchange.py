@@ -19,7 +19,7 @@ import orjson
 from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
 from yarl import URL
 
-from condstore.calls import lsn_of
+from condstore.calls import Seen
 from condstore.errors import CondstoreError, ServerAway, TooOften, UnexpectedAnswer, from_answer
 from condstore.results import parse
 from condstore.retry_async import persist_async
@@ -87,7 +87,7 @@ class _Base:
 
 @dataclass(slots=True)
 class Exchange:
-    """Requests to the replicas of one logic tier; `lsn` is the newest ledger position seen."""
+    """Requests to the replicas of one logic tier."""
 
     in_flight: int
     _session: aiohttp.ClientSession
@@ -95,7 +95,7 @@ class Exchange:
     _access: Access
     _bases: list[_Base]
     _variable: str
-    lsn: int = 0
+    _seen: Seen = field(default_factory=Seen)
 
     async def send(self, asked: Asked) -> Answer:
         """Return the successful answer, asking again while nobody is there; raise a refusal."""
@@ -103,7 +103,7 @@ class Exchange:
 
     async def read(self, make: Callable[[Json], T], path: str) -> T:
         """Return the value of what stands at `path`, at least as new as all that was answered."""
-        headers = {"X-Min-LSN": str(self.lsn)} if self.lsn else _NOTHING
+        headers = {"X-Min-LSN": str(self._seen.lsn)} if self._seen.lsn else _NOTHING
         return (await self.send(Asked("GET", path, headers=headers))).read(make)
 
     async def _once(self, asked: Asked) -> Answer:
@@ -134,8 +134,7 @@ class Exchange:
             content = await response.read()
         if response.status not in asked.accept:
             raise self._failure(response, content, base.url)
-        lsn = lsn_of(response.headers)
-        self.lsn = max(self.lsn, lsn)
+        lsn = self._seen.note(response.headers)
         return Answer(response.status, lsn, content, base.url)
 
     @contextlib.asynccontextmanager
