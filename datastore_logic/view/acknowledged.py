@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.slots import claim
@@ -36,18 +37,21 @@ class Acknowledged:
 
     def note(self, lsn: int) -> None:
         """Note that a caller was told of this LSN."""
-        with self._lock:
+        with self._lock, suppress(OSError):  # no room for the file: it is shown a little later
             numbers = self._opened()
             numbers[self._mine] = max(numbers[self._mine], lsn)
 
     def newest(self) -> int:
         """Return the newest LSN that any process of the pod noted."""
         with self._lock:
-            return max(self._opened())
+            try:
+                return max(self._opened())
+            except OSError:  # no room for the file, on a disk that filled up before anybody noted
+                return 0
 
     def forget(self) -> None:
         """Forget every number: they were of a ledger that is no more."""
-        with self._lock:
+        with self._lock, suppress(OSError):
             numbers = self._opened()
             for slot in range(SLOTS):
                 numbers[slot] = 0
@@ -55,8 +59,13 @@ class Acknowledged:
     def _opened(self) -> memoryview:
         if self._numbers is None:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)  # held while we live
-            # Real blocks: to write through a map into a hole of a full disk would kill the process.
-            os.posix_fallocate(descriptor, 0, SLOTS * _WIDTH)
-            self._mine = claim(descriptor, SLOTS)
+            try:
+                # Real blocks: to write through a map into a hole of a full disk kills the process.
+                if os.fstat(descriptor).st_size < SLOTS * _WIDTH:
+                    os.posix_fallocate(descriptor, 0, SLOTS * _WIDTH)
+                self._mine = claim(descriptor, SLOTS)
+            except OSError:
+                os.close(descriptor)
+                raise
             self._numbers = memoryview(mmap.mmap(descriptor, SLOTS * _WIDTH)).cast("Q")
         return self._numbers

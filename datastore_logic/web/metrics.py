@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from datastore_logic.errors import ViewError
 from datastore_logic.version import installed
+from datastore_logic.web.allocated import Allocated
 from datastore_logic.web.counted_tags import CountedTags
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def share_as(number: int) -> None:
     prometheus_client would name them by process id, so each worker that is replaced would leave
     files behind for ever. By number the next worker goes on where the last one ended.
     """
+    values.MmapedDict = Allocated  # type: ignore[attr-defined]
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
 
 
