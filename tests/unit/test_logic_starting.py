@@ -301,6 +301,19 @@ def test_what_does_not_fit_is_not_taken(buffer, made, tmp_path, caplog, why):
         refused(new, buffer, caplog)
 
 
+@pytest.mark.parametrize("later", [0, 10])
+def test_one_of_another_past_is_not_even_fetched(buffer, made, tmp_path, caplog, later):
+    """The ledger was written anew under the same id: its entry there has another hash."""
+    lines, buffer.lines = buffer.lines, []
+    for line in lines[: made.lsn + later]:
+        told = orjson.loads(line)
+        buffer.write(told["type"], told["data"], *told["keys"], actor="somebody else")
+    buffer.open_blob = None
+    with pod(tmp_path / "new", buffer) as new:
+        refused(new, buffer, caplog)
+        assert f"not of this ledger's LSN {made.lsn}" in caplog.text
+
+
 @pytest.mark.parametrize("change", CHANGED)
 def test_a_view_that_is_not_what_was_said_is_not_taken(buffer, made, tmp_path, caplog, change):
     """However sound the sums over its bytes are."""
