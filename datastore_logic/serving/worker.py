@@ -124,6 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         self._accept_until = inf
         self._last_free = monotonic()
         self._crowded_since: float | None = None
+        self._told_of = -1  # connections that `watch` was told of last: at first it knows of none
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -351,7 +352,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Wait for events, not longer than until somebody's time may be over."""
-        soon = self.nr_conns or self.stopping.is_set()
+        soon = self.nr_conns or self._told_of != 0 or self.stopping.is_set()
         super().wait_for_and_dispatch_events(min(timeout, TICK) if soon else timeout)
 
     def murder_keepalived(self, force: bool = False) -> None:
@@ -368,7 +369,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         if now < self._look_at:
             return
         self._look_at = now + TICK
-        busy = min(len(self._served), self.cfg.threads)
+        busy, self._told_of = min(len(self._served), self.cfg.threads), self.nr_conns
         self.watch.holds(busy=busy, threads=self.cfg.threads, connections=self.nr_conns)
         if self.alive and now >= self._accept_until:
             self._stop_accepting()

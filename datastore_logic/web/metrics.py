@@ -187,6 +187,11 @@ class _View(Collector):
             ("applied_lsn", "LSN the view reflects.", position.applied_lsn),
             ("head_lsn", "LSN of the ledger's head when last seen.", position.head_lsn),
             ("ledger_lag", "Entries between the two.", lag),
+            (
+                "checkpoint_lsn",
+                "LSN of the newest checkpoint known, 0: none.",
+                position.checkpoint_lsn,
+            ),
             ("view_ready", "1 once the view has caught up.", position.caught_up),
             ("view_halted", "1 if an entry cannot be applied.", position.halted is not None),
             ("databuffer_reachable", "1 while the databuffer is reached.", position.reachable),
