@@ -143,6 +143,19 @@ def test_who_may_read_is_not_told_where_it_is(both):
     assert digest[-64:] not in both.logic.log.read_text()
 
 
+def test_the_copy_counts_as_named(both):
+    """Compaction leaves the newest checkpoint, and takes those before it."""
+    both.post(PATH)
+    old = document(both)["digest"]
+    write(both, "newer-still")
+    both.post(PATH)
+    url = f"{both.buffer.url}/blobs/unreferenced"
+    found = both.http.request("POST", url, body=b'{"older_than": 0}', headers=bearer())
+    assert found.status == 200, found.data
+    assert old in found.json()["sample"]
+    assert document(both)["digest"] not in found.json()["sample"]
+
+
 def test_a_replica_from_a_checkpoint_is_one_from_the_ledger(both, tmp_path):
     """Every row and every answer; and it says what it began with."""
     both.post(PATH)
