@@ -63,10 +63,10 @@ class Config:
     drain_seconds: float
     shutdown_grace: float
     log_level: str
-    auth: str
-    buffer_token: tuple[str, ...] = field(repr=False)
     log_format: LogFormat
     otlp_endpoint: str = field(repr=False)
+    auth: str
+    buffer_token: tuple[str, ...] = field(repr=False)
     buffer_token_file: Path | None
     tls_cert: Path | None
     tls_key: Path | None
@@ -108,12 +108,12 @@ class Config:
             drain_seconds=_seconds(environ, "DRAIN_SECONDS", 2),
             shutdown_grace=_seconds(environ, "SHUTDOWN_GRACE", 20),
             log_level=_level(environ),
+            log_format=_log_format(environ),
+            otlp_endpoint=_endpoint(environ),
             auth=_auth(environ),
             buffer_token=_secrets(environ),
             buffer_token_file=_file(environ, "BUFFER_TOKEN_FILE"),
             tls_cert=_file(environ, "TLS_CERT"),
-            log_format=_log_format(environ),
-            otlp_endpoint=_endpoint(environ),
             tls_key=_file(environ, "TLS_KEY"),
             max_connections=_count(environ, "MAX_CONNECTIONS", 4096),
             header_timeout=_patience(environ, "HEADER_TIMEOUT", 10),

@@ -104,10 +104,10 @@ class Config:
     rate_reads: str = "3000/second"
     rate_writes: str = "2000/second"
     rate_failures: str = "60/minute"
-
     log_format: LogFormat = LogFormat.TEXT
     otlp_endpoint: str = field(default="", repr=False)
     metrics_tags: int = 20
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Config:
         """Read the settings; those of `access` in access/settings.py.
@@ -127,12 +127,12 @@ class Config:
             workers=env.integer(environ, "WEB_CONCURRENCY", default.workers),
             threads=env.integer(environ, "THREADS", default.threads, most=1000),
             log_level=_log_level(environ, default.log_level),
-            endpoints=Endpoints.from_environ(environ),
             log_format=LogFormat(env.one_of(environ, "LOG_FORMAT", default.log_format, *LogFormat)),
             otlp_endpoint=env.url(environ, "OTEL_EXPORTER_OTLP_ENDPOINT", default.otlp_endpoint),
             metrics_tags=env.integer(
                 environ, "METRICS_TAGS", default.metrics_tags, least=0, most=1000
             ),
+            endpoints=Endpoints.from_environ(environ),
             buffer_timeout=env.seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
             view_wait=env.seconds(environ, "VIEW_WAIT", default.view_wait),
             drain_seconds=env.seconds(environ, "DRAIN_SECONDS", default.drain_seconds, zero=True),
