@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from load import BufferLoad, ask, seeded
 from power_cut import after_the_cut, databuffer_on_mains
-from servers import databuffer
+from servers import databuffer, eventually
 from volume_oracle import VolumeOracle, sha256
 
 
@@ -21,6 +21,8 @@ def test_after_a_power_cut_all_that_was_acknowledged_is_there(tmp_path, seed):
 
     async def cut():
         await asyncio.sleep(choose.uniform(0.2, 1.0))
+        some = (load.entries, load.blobs, load.segments)
+        await asyncio.to_thread(eventually, lambda: all(some) and load.compressed, 60)
         mains.kill()
 
     asyncio.run(load.run(cut))
@@ -42,6 +44,3 @@ def test_after_a_power_cut_all_that_was_acknowledged_is_there(tmp_path, seed):
         state = ask("GET", f"{running.url}/state/checkpoint")
         assert (state.json["count"] if state.status == 200 else 0) in load.state
         assert running.stop() == 0
-    assert load.entries
-    assert load.blobs
-    assert load.segments
