@@ -17,6 +17,7 @@ main() {
     mkdir -p "$tools/bin" "$tools/missing"
     scratch=$(mktemp -d "$tools/fetching.XXXXXX")
     trap 'rm -rf "$scratch"' EXIT
+    exec 3>&1  # past the logs of what is fetched
     export PATH=$PATH:/usr/sbin:/sbin DEBIAN_FRONTEND=noninteractive
     ensure kustomize version fetch_kustomize
     ensure promtool --version from_debian prometheus usr/bin/promtool
@@ -29,6 +30,7 @@ ensure() {
     local program=$1 asked=$2
     shift 2
     if works "$tools/bin/$program" "$asked"; then return; fi
+    echo "setup: fetching $program"
     # Not in a condition: there `set -e` would let a fetch go on behind a step that failed.
     set +e
     (set -e; cd "$scratch"; "$@" "$program") >"$scratch/$program.log" 2>&1
@@ -63,8 +65,9 @@ PY
 }
 
 ensure_npm() {
-    command -v npm >/dev/null && return
+    if command -v npm >/dev/null; then return; fi
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "setup: installing npm for it, which takes some minutes" >&3
         apt-get update -qq
         apt-get install -y -qq --no-install-recommends npm >/dev/null
     else
