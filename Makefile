@@ -16,7 +16,7 @@ MINUTES ?= 120
 SIZES ?= 10000 100000 1000000
 PYTEST := pytest -q -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup run demo test test-long fuzz soak test-airflow lint fmt bench bench-conditions bench-client bench-sizing images-check docs lock clean distclean
+.PHONY: help setup run demo test test-long fuzz soak test-airflow lint fmt bench bench-conditions bench-client bench-sizing bench-backup images-check docs lock clean distclean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-conditions: setup ## the conditions database under the field's own scenari
 
 bench-client: setup ## the library and the command: producer, cache, bundles, start time, about three minutes
 	@$(BIN)/python -m benchmarks client
+
+bench-backup: setup ## backup, verify, restore beside tar; ARGS="--types 20 --iovs 1000 --blobs 2000" for a small store
+	@$(BIN)/python -m benchmarks.backup $(ARGS) --markdown
 
 bench-sizing: setup ## disk, memory and start times for SIZES IOVs, the tables of docs/operations.md
 	@$(BIN)/python -m benchmarks.sizing $(SIZES) --markdown
