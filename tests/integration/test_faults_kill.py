@@ -26,7 +26,7 @@ def test_killed_at_random_moments_it_keeps_all_it_acknowledged(tmp_path):
     """Killed again and again on one volume, it restarts by itself with every acknowledged item."""
     print(f"to choose the same again: KILL_SEED={SEED} KILL_ROUNDS={ROUNDS}")
     choose = seeded(SEED)
-    with databuffer(tmp_path, LEDGER_SEGMENT_BYTES="65536") as running:
+    with databuffer(tmp_path, LEDGER_SEGMENT_BYTES="16384") as running:
         load = BufferLoad(running.url, seeded(choose.random()))
         oracle = VolumeOracle(tmp_path / "volume")
         for number in range(ROUNDS):
