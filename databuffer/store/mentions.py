@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 import secrets
 import struct
-import time
 from typing import TYPE_CHECKING
+
+from databuffer.store.turns import Turns
 
 if TYPE_CHECKING:
     from databuffer.names import Digest
@@ -34,16 +35,12 @@ class Mentions:
         self._at = secrets.randbelow(32 - _FOUR.size + 1)
 
     def add(self, text: bytes) -> None:
-        """Note every `sha256:<64 hex>` in the text. For a thread: it is slow, and lets others run.
-
-        The interpreter is held for a fifth of a millisecond at a time, and as long again is left to
-        the others: they answer who appends and reads.
-        """
+        """Note every `sha256:<64 hex>` in the text; for a thread of its own."""
+        turns = Turns()
         for start in range(0, len(text), _SLICE):
-            began = time.perf_counter()
             for digits in _DIGEST.findall(text, start, start + _SLICE + _LENGTH - 1):
                 self._note(bytes.fromhex(digits.decode()))
-            time.sleep(time.perf_counter() - began)
+            turns.end()
 
     def __contains__(self, digest: Digest) -> bool:
         places = _FOUR.unpack_from(bytes.fromhex(digest.hex), self._at)

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from databuffer.names import Digest
 from databuffer.store import atomic
 from databuffer.store.protocols import LATELY, Unasked
+from databuffer.store.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-
-_BREATH = 0.0005
 
 
 class Shelves:
@@ -80,13 +79,14 @@ class Shelves:
             self._durable.add(bay)
 
     def unnamed(self, bay: int, named: Callable[[Digest], bool]) -> list[Unasked]:
-        """List the files of one bay that are not named, letting other threads run meanwhile."""
+        """List the files of one bay that are not named."""
         found: list[Unasked] = []
+        turns = Turns()
         for shelf in _names(self._base / f"{bay:02x}"):
             digests = map(Digest.found, _names(self._base / f"{bay:02x}" / shelf))
             unnamed = (digest for digest in digests if digest is not None and not named(digest))
             found += filter(None, map(self._unasked, unnamed))
-            time.sleep(_BREATH)
+            turns.end()
         return found
 
     def put_aside(self, digests: Iterable[Digest], older_than: float) -> list[Unasked]:
