@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import urllib3
+from aiohttp import web
 from volume_oracle import LedgerReader
 
 from condstore import backup
+from databuffer.app import create_app
+from databuffer.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +29,49 @@ LARGE = 5 << 20
 """Bytes of a payload that a databuffer does not send together with others."""
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A databuffer in a thread of this process."""
+
+    url: str
+
+
+@contextmanager
+def databuffer_here(folder: Path, **environ: str) -> Iterator[Here]:
+    """Run a databuffer whose volume is `folder/volume` in a thread; it is not to be killed."""
+    config = Config.from_environ({"VOLUME_ROOT": str(folder / "volume"), **environ})
+    started: Future[str] = Future()
+    loop, ended = asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        runner = web.AppRunner(create_app(config), handler_cancellation=True)
+        try:
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            started.set_result("http://{}:{}".format(*runner.addresses[0]))
+            await ended.wait()
+        except BaseException as error:
+            started.set_exception(error)
+            raise
+        finally:
+            await runner.cleanup()
+
+    with ThreadPoolExecutor(1) as pool:
+        served = pool.submit(loop.run_until_complete, serve())
+        try:
+            yield Here(started.result(30))
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+            served.result(30)
+            loop.close()
+
+
 @dataclass
 class Store:
     """A databuffer that is written to; `payloads` are the bytes an entry names, by its LSN."""
 
-    running: Running
+    running: Any
     headers: dict[str, str] = field(default_factory=dict)
     payloads: dict[int, bytes] = field(default_factory=dict)
     http: urllib3.PoolManager = field(
@@ -107,7 +150,7 @@ def files(directory: Path) -> dict[str, str]:
     }
 
 
-def entries(running: Running, folder: Path) -> list[dict[str, Any]]:
+def entries(running: Here | Running, folder: Path) -> list[dict[str, Any]]:
     """Return the ledger of a databuffer, every line checked by the oracle."""
     http = urllib3.PoolManager(retries=False)
     lines, after = [], 0

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from backup_store import LARGE, Store, entries, files, sound
+from backup_store import LARGE, Store, databuffer_here, entries, files, sound
 from cdb import Cdb
 from load import ask, seeded
 from logic_pair import Pair
@@ -23,7 +23,16 @@ from condstore.errors import DamagedBackup, UsageError, WrongBackup
 @pytest.fixture
 def store(tmp_path):
     """Run a databuffer whose ledger has several segments."""
-    with databuffer(tmp_path, LEDGER_SEGMENT_BYTES="4096") as running:
+    with databuffer_here(tmp_path, LEDGER_SEGMENT_BYTES="4096") as running:
+        made = Store(running)
+        yield made
+        made.http.clear()
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Run a databuffer that can be stopped and started again."""
+    with databuffer(tmp_path) as running:
         made = Store(running)
         yield made
         made.http.clear()
@@ -69,7 +78,7 @@ def test_a_databuffer_starts_on_a_backup(store, tmp_path):
     for number in range(20):
         store.put(b"payload %d" % number)
     backup.backup(store.url, tmp_path / "other" / "volume")
-    with databuffer(tmp_path / "other") as copy:
+    with databuffer_here(tmp_path / "other") as copy:
         assert entries(copy, tmp_path) == entries(store.running, tmp_path / "other")
 
 
@@ -91,7 +100,7 @@ def test_a_restore_ends_at_any_entry(store, tmp_path):
         assert (done.lsn, done.time, done.payloads) == (lsn, live[lsn - 1]["time"], lsn)
         store.expect(folder / "volume", lsn)
         if turn < 3:
-            with databuffer(folder) as restored:
+            with databuffer_here(folder) as restored:
                 assert entries(restored, folder) == live[:lsn]
                 head = ask("GET", f"{restored.url}/ledger/head").json
                 assert head["ledger"] == done.ledger != done.was
@@ -143,7 +152,7 @@ def test_a_volume_of_two_parts_is_restored_into_two(store, tmp_path):
     assert not (parts[0] / "blobs").exists()
     store.expect(parts[1], 1)
     two = {"VOLUME_ROOT": str(parts[0]), "DTVOLROOT": str(parts[1])}
-    with databuffer(tmp_path / "two", **two) as restored:
+    with databuffer_here(tmp_path / "two", **two) as restored:
         assert Store(restored).ask("GET", "/ledger/head")["lsn"] == 1
 
 
@@ -168,28 +177,28 @@ def test_a_digest_said_in_passing_is_no_payload_that_is_missing(store, tmp_path)
     assert backup.restore(tmp_path / "backup", tmp_path / "no").missing == ()
 
 
-def test_what_the_store_has_lost_does_not_keep_the_rest_from_being_backed_up(store, tmp_path):
+def test_what_the_store_has_lost_does_not_keep_the_rest_from_being_backed_up(process, tmp_path):
     """It is named each time, until it is there again; verify says whose loss it is."""
-    store.put(b"kept")
-    store.put(b"lost")
-    store.put(b"damaged")
+    process.put(b"kept")
+    process.put(b"lost")
+    process.put(b"damaged")
     blobs = tmp_path / "volume" / "blobs" / "sha256"
     by_content = {path.read_bytes(): path for path in blobs.rglob("*") if path.is_file()}
-    assert store.running.stop() == 0
+    assert process.running.stop() == 0
     by_content[b"lost"].unlink()
     by_content[b"damaged"].write_bytes(b"dAmaged")
-    store.running.restart()
+    process.running.restart()
     lost = tuple(sorted(by_content[content].name for content in (b"lost", b"damaged")))
     for _ in range(2):
-        assert backup.backup(store.url, tmp_path / "backup").record.missing == lost
+        assert backup.backup(process.url, tmp_path / "backup").record.missing == lost
     found = backup.verify(tmp_path / "backup").problems
     assert [name in problem for name, problem in zip(lost, found, strict=True)] == [True, True]
     assert backup.restore(tmp_path / "backup", tmp_path / "restored").missing == lost
     for content in (b"lost", b"damaged"):
-        store.ask("POST", "/blobs", content)
-    assert store.running.stop() == 0  # it keeps what it read of a damaged file in memory
-    store.running.restart()
-    assert backup.backup(store.url, tmp_path / "backup").record.missing == ()
+        process.ask("POST", "/blobs", content)
+    assert process.running.stop() == 0  # it keeps what it read of a damaged file in memory
+    process.running.restart()
+    assert backup.backup(process.url, tmp_path / "backup").record.missing == ()
     assert sound(tmp_path / "backup").blobs == 3
 
 
@@ -198,29 +207,29 @@ def test_another_ledger_is_refused_and_both_are_named(store, tmp_path):
     store.put(b"payload")
     was = backup.backup(store.url, tmp_path / "backup").record.ledger
     (tmp_path / "other").mkdir()
-    with databuffer(tmp_path / "other") as other:
+    with databuffer_here(tmp_path / "other") as other:
         now = Store(other).ask("GET", "/ledger/head")["ledger"]
         with pytest.raises(WrongBackup, match=f"ledger {was}.* ledger {now}.*another directory"):
             backup.backup(other.url, tmp_path / "backup")
     assert sound(tmp_path / "backup").ledger == was
 
 
-def test_a_store_that_lost_entries_does_not_become_the_backup(store, tmp_path):
+def test_a_store_that_lost_entries_does_not_become_the_backup(process, tmp_path):
     """Someone put an old copy of the volume back under its old id: the backup is kept as it is."""
-    store.put(b"one")
-    assert store.running.stop() == 0
+    process.put(b"one")
+    assert process.running.stop() == 0
     shutil.copytree(tmp_path / "volume", tmp_path / "old")
-    store.running.restart()
-    store.put(b"two")
-    backup.backup(store.url, tmp_path / "backup")
-    assert store.running.stop() == 0
+    process.running.restart()
+    process.put(b"two")
+    backup.backup(process.url, tmp_path / "backup")
+    assert process.running.stop() == 0
     shutil.rmtree(tmp_path / "volume")
     (tmp_path / "old").rename(tmp_path / "volume")
-    store.running.restart()
-    for act in (str, lambda: store.put(b"another two"), lambda: store.put(b"three")):
+    process.running.restart()
+    for act in (str, lambda: process.put(b"another two"), lambda: process.put(b"three")):
         act()
         with pytest.raises((WrongBackup, DamagedBackup), match=r"another history|LSN 3"):
-            backup.backup(store.url, tmp_path / "backup")
+            backup.backup(process.url, tmp_path / "backup")
     assert sound(tmp_path / "backup").lsn == 2
 
 
@@ -279,6 +288,6 @@ def test_nothing_is_backed_up_and_restored_as_nothing(store, tmp_path):
     assert sound(tmp_path / "backup").lsn == 0
     done = backup.restore(tmp_path / "backup", tmp_path / "restored" / "volume")
     assert done.lsn == 0
-    with databuffer(tmp_path / "restored") as restored:
+    with databuffer_here(tmp_path / "restored") as restored:
         assert Store(restored).ask("GET", "/ledger/head")["ledger"] == done.ledger
     assert Path(tmp_path / "backup" / "backup.json").exists()

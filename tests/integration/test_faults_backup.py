@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from backup_kills import cut_power, killer
-from backup_store import LARGE, Store, files, sound
+from backup_store import LARGE, Store, databuffer_here, files, sound
 from load import seeded
 from long import at_length
 from servers import databuffer
@@ -27,7 +27,7 @@ FLIPS = at_length(3, 50)
 @pytest.fixture
 def store(tmp_path):
     """Run a databuffer with a few payloads in it."""
-    with databuffer(tmp_path) as running:
+    with databuffer_here(tmp_path) as running:
         made = Store(running)
         for number in range(6):
             made.put(b"payload %d" % number)
@@ -198,16 +198,21 @@ def full_after(room, directory):
     return limited
 
 
-def test_a_databuffer_that_is_killed_and_comes_back_is_waited_for(store, tmp_path):
+def test_a_databuffer_that_is_killed_and_comes_back_is_waited_for(tmp_path):
     """The backup goes on where it was; nobody has to look."""
-    back = threading.Thread(target=store.running.restart)
+    with databuffer(tmp_path) as running:
+        store = Store(running)
+        for number in range(6):
+            store.put(b"payload %d" % number)
+        back = threading.Thread(target=running.restart)
 
-    def kill_once(_what, _done, _of):
-        if back.ident is None:
-            store.running.kill()
-            back.start()
+        def kill_once(_what, _done, _of):
+            if back.ident is None:
+                running.kill()
+                back.start()
 
-    taken = backup.backup(store.url, tmp_path / "backup", tell=kill_once)
-    back.join(30)
-    assert taken.record.lsn == 6
-    store.expect(tmp_path / "backup", sound(tmp_path / "backup").lsn)
+        taken = backup.backup(store.url, tmp_path / "backup", tell=kill_once)
+        back.join(30)
+        assert taken.record.lsn == 6
+        store.expect(tmp_path / "backup", sound(tmp_path / "backup").lsn)
+        store.http.clear()

@@ -21,7 +21,7 @@ from condstore import backup
 from condstore.backup import Until
 from condstore.client import Client
 
-ACTS = at_length(60, 300)
+ACTS = at_length(40, 300)
 RESTORES = at_length(1, 12)
 BACKUPS = 5
 
