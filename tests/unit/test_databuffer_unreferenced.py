@@ -131,13 +131,17 @@ async def test_what_is_named_while_it_is_being_removed_is_put_back(store):
     digests = await many(store, 50)
     store.clock.ahead = DAY
 
+    named = set()
+
     async def meddle(aside):
+        named.update(aside[1::3], aside[2::3])
         await name(store, *aside[1::3])
         body = json.dumps(aside[2::3]).encode()
         await store.documents.put(DocumentName(f"named-{aside[0].hex[:9]}"), body, Condition())
 
     done = await sweeping(store, meddle).sweep(3600, remove=True)
     kept = await there(store, digests)
+    assert kept == named
     assert 0 < done.removed == 50 - len(kept)
     assert (await sweeping(store).sweep(3600, remove=True)).removed == 0
     assert await there(store, digests) == kept

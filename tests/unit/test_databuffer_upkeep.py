@@ -184,6 +184,25 @@ async def test_told_there_and_removed_at_once_never_both(blobs, clock):
     assert removed
 
 
+@pytest.mark.parametrize("content", [b"small", LARGE])
+async def test_removed_between_two_looks_it_is_stored_anew(make_volume, clock, content):
+    """Who puts what is there, and finds it gone before being told so, puts it."""
+    blobs = make_volume()
+    digest = (await blobs.put(content)).digest
+    clock.ahead = DAY
+    asked = blobs._shelves.ask
+
+    def removed(digest):
+        blobs._shelves.ask = asked
+        assert blobs._shelves.put_aside([digest], 0)
+        blobs._shelves.drop([digest])
+        return asked(digest)
+
+    blobs._shelves.ask = removed
+    assert (await blobs.put_stream(stream(content))).created
+    assert await content_of(blobs, digest) == content
+
+
 async def test_after_a_kill_in_the_middle_all_is_put_back(make_volume, clock):
     """What was aside is there again; so a ledger entry that named it meanwhile names a blob."""
     blobs = make_volume()
