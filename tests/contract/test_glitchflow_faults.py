@@ -5,6 +5,7 @@ import json
 import pytest
 from load import ask, at_once
 from logic_pair import Pair, pair
+from long import at_length
 from servers import databuffer, eventually, logic
 from small_disk import injected
 
@@ -67,7 +68,7 @@ def test_a_full_volume_is_told_apart(tmp_path):
             disk.running.kill()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(at_length(1, 3)))
 def test_nothing_is_created_after_train_said_frozen(tmp_path, seed):
     """Twelve streamers and four trainers at once: the figures are those of what was created."""
     with (

@@ -12,6 +12,7 @@ import pytest
 from librarian import ACTIONS, MOMENTS, TYPES, Librarian, asked, held
 from load import seeded
 from logic_pair import pair
+from long import at_length
 from servers import eventually, logic
 
 ACTS = 200
@@ -19,7 +20,7 @@ DIFFS = 200
 REPORTS = 60
 
 
-@pytest.fixture(scope="module", params=[20261120, 3])
+@pytest.fixture(scope="module", params=at_length([20261120], [20261120, 3]))
 def librarian(request, tmp_path_factory):
     """Somebody who has done a lot, and has asked for what was after each act."""
     with pair(tmp_path_factory.mktemp("as_of"), MAX_SIZE="1") as both:

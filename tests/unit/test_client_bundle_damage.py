@@ -5,6 +5,7 @@ import os
 import sqlite3
 
 import pytest
+from long import at_length
 from told_tag import ToldTag, iov
 
 from condstore import bundle
@@ -70,7 +71,7 @@ def asked_of_changed(path, told, expected, at, bits):
     return ""
 
 
-@pytest.mark.parametrize(("bits", "step"), [(0x01, 1), (0x80, 7)])
+@pytest.mark.parametrize(("bits", "step"), [(0x01, at_length(4, 1)), (0x80, 7)])
 def test_every_byte_is_looked_after_where_a_bundle_is_too_large_to_be_hashed(
     path, told, bits, step
 ):
