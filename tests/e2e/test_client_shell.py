@@ -234,6 +234,14 @@ def test_what_is_no_token_is_status_2_and_sends_nothing(told):
     assert "DS_BURL" not in run("stats.sh", expect=2, DS_BURL="http://127.0.0.1:9", **told)
 
 
+@pytest.fixture
+def hurried(tmp_path, monkeypatch):
+    """Let curl try again for a second, not for seven."""
+    (tmp_path / ".curlrc").write_text("retry-max-time = 1")
+    monkeypatch.setenv("CURL_HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("hurried")
 def test_a_token_in_the_clear_is_warned_of():
     """To another machine over plain http."""
     said = run("stats.sh", expect=6, DS_BURL="http://conditions.invalid", CONDSTORE_TOKEN=SECRET)
@@ -241,6 +249,7 @@ def test_a_token_in_the_clear_is_warned_of():
     assert SECRET not in said
 
 
+@pytest.mark.usefixtures("hurried")
 def test_nobody_there_is_curls_own_status(segments):
     """7 from those that ask one thing, 1 from the one that sends many; curl says why."""
     nobody = f"http://127.0.0.1:{free_port()}"
