@@ -336,7 +336,7 @@ class BufferLoad:
         if left.json["dstatus"] == "FROZEN":
             await request(session, "POST", f"{self.url}/cleanall")
         while True:
-            for _ in range(self.random.randrange(2, 60)):
+            for _ in range(int(2 ** self.random.uniform(0, 6))):  # the fewer the likelier
                 await request(session, "GET", f"{self.url}/stat")
             who = {"user": f"curator{self._unique()}", "token": "secret"}
             frozen = await post_json(session, f"{self.url}/upddsc", who)
@@ -344,7 +344,7 @@ class BufferLoad:
                 self.freezes.append(frozen.lsn)
             else:
                 self._surprise("upddsc", frozen)
-            for _ in range(self.random.randrange(0, 20)):
+            for _ in range(int(2 ** self.random.uniform(0, 4))):
                 await request(session, "GET", f"{self.url}/dumpF")
             cleaned = await request(session, "POST", f"{self.url}/cleanall")
             if cleaned.status == 201:

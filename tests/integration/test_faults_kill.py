@@ -1,12 +1,13 @@
 """The databuffer killed at any instruction: nothing that it acknowledged is lost.
 
-KILL_ROUNDS asks for more rounds than 50, KILL_SEED for those of an earlier run, which printed it.
+KILL_ROUNDS asks for more rounds, KILL_SEED for those of an earlier run, which printed it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -14,14 +15,15 @@ import subprocess
 
 import pytest
 from load import BufferLoad, ask, ledger_lines, seeded
+from long import at_length
 from servers import databuffer
 from volume_oracle import VolumeOracle, sha256
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "50"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS") or at_length(20, 200))
 SEED = int(os.environ.get("KILL_SEED") or secrets.randbelow(2**32))
 
 
-@pytest.mark.timeout(60 + 5 * ROUNDS)
+@pytest.mark.timeout(60 + 15 * ROUNDS)
 def test_killed_at_random_moments_it_keeps_all_it_acknowledged(tmp_path):
     """Killed again and again on one volume, it restarts by itself with every acknowledged item."""
     print(f"to choose the same again: KILL_SEED={SEED} KILL_ROUNDS={ROUNDS}")
@@ -29,7 +31,9 @@ def test_killed_at_random_moments_it_keeps_all_it_acknowledged(tmp_path):
     with databuffer(tmp_path, LEDGER_SEGMENT_BYTES="16384") as running:
         load = BufferLoad(running.url, seeded(choose.random()))
         oracle = VolumeOracle(tmp_path / "volume")
-        for number in range(ROUNDS):
+        for number in itertools.count():
+            if number >= ROUNDS and (number >= 3 * ROUNDS or enough(load)):
+                break  # a busy machine needs more rounds for something of each kind
             asyncio.run(load.run(lambda: killed(running, choose.uniform(0.05, 0.5))))
             if choose.random() < 0.2:
                 killed_while_starting(running, choose.uniform(0.1, 0.7))
@@ -41,10 +45,12 @@ def test_killed_at_random_moments_it_keeps_all_it_acknowledged(tmp_path):
         oracle.check_again()
         assert running.stop() == 0
         oracle.check()
-    assert len(load.segments) > ROUNDS
-    assert len(load.blobs) > ROUNDS
-    assert load.cleanings
-    assert load.compressed
+    assert enough(load)
+
+
+def enough(load):
+    """Say whether something of each kind was acknowledged before a kill."""
+    return min(len(load.segments), len(load.blobs)) > ROUNDS and load.cleanings and load.compressed
 
 
 async def killed(running, after):
