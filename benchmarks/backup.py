@@ -1,8 +1,8 @@
 """`python -m benchmarks.backup`: backup, verify, restore of a store, beside `tar` of its volume.
 
 The store is made by bulk inserts through both tiers: so many payload types of so many IOVs, each
-IOV naming one of so many payloads of 1 to 8 KiB. `tar` writes the same volume into one file on the
-same disk, right before; both are timed until what they wrote is durable.
+IOV naming one of so many payloads of 1 to 8 KiB. Right before each act `tar` writes the same volume
+into one file on the same disk, and `cp -a` into as many; all are timed until it is durable.
 """
 
 from __future__ import annotations
@@ -42,17 +42,19 @@ _BYTES_A_BLOB: Final = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """One act: seconds, those of `tar` right before it, and the most memory it had."""
+    """One act: seconds, those of `tar` and `cp -a` right before it, and the most memory it had."""
 
     act: str
     seconds: float
     tar: float
+    copy: float
     memory: int
 
     def row(self) -> tuple[str, ...]:
         """Return its line of the table."""
-        ratio = f"{number(self.seconds / self.tar)} {TIMES}"
-        return self.act, number(self.seconds), number(self.tar), ratio, mebibytes(self.memory)
+        floors = (self.tar, self.copy)
+        beside = (f"{number(self.seconds / floor)} {TIMES}" for floor in floors)
+        return self.act, *map(number, (self.seconds, *floors)), *beside, mebibytes(self.memory)
 
 
 class Building:
@@ -134,13 +136,14 @@ def _measured(folder: Path, shape: Shape, blobs: int) -> Table:
 
     def time_of(act: str, *words: str) -> None:
         print(f"backup: {act}", file=sys.stderr, flush=True)
-        tar = _durably(
-            folder, lambda: _run("tar", "cf", f"{folder}/volume.tar", "-C", str(folder), "volume")
-        )
+        volume, tar, copy = (str(folder / name) for name in ("volume", "volume.tar", "copy"))
+        by_tar = _durably(folder, lambda: _run("tar", "cf", tar, volume))
+        by_copy = _durably(folder, lambda: _run("cp", "-a", "--reflink=never", volume, copy))
         (folder / "volume.tar").unlink()
+        shutil.rmtree(copy)
         command = str(Path(sys.executable).with_name("condstore"))
         seconds = _durably(folder, lambda: _run(command, "admin", *words))
-        found.append(Timed(act, seconds, tar, _run.memory))
+        found.append(Timed(act, seconds, by_tar, by_copy, _run.memory))
 
     with databuffer(folder) as buffer:
         os.environ["DB_BURL"] = f"http://127.0.0.1:{buffer.port}/"
@@ -163,14 +166,18 @@ def _measured(folder: Path, shape: Shape, blobs: int) -> Table:
     volume, kept = _size(folder / "volume"), _size(folder / "backup")
     return Table(
         f"Backups: {shape.label} IOVs, {number(blobs)} payloads",
-        ("", "s", "tar, s", "of tar", "memory, MiB"),
+        ("", "s", "tar, s", "cp, s", "of tar", "of cp", "memory, MiB"),
         tuple(one.row() for one in found),
         (
             f"The volume has {mebibytes(volume)} MiB, its backup {mebibytes(kept)} MiB.",
-            "tar: the whole volume into one file of the same disk, right before, unchecked.",
-            f"Both until durable. The databuffer had {mebibytes(memory.highest)} MiB at most.",
+            "tar, cp -a: the whole volume into one file, or as many, of the same disk, unchecked.",
+            f"All until durable. The databuffer had {mebibytes(memory.highest)} MiB at most.",
         ),
     )
+
+
+def _told(command: tuple[str, ...]) -> int | None:
+    return subprocess.DEVNULL if command[0] == "tar" else None  # it says that it drops the first /
 
 
 class _Run:
@@ -179,7 +186,7 @@ class _Run:
     memory = 0
 
     def __call__(self, *command: str) -> None:
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=_told(command)) as process:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         self.memory = usage.ru_maxrss << 10
