@@ -19,20 +19,18 @@ from condstore.chain import START, Chain, Named, Problem
 from condstore.producer.exchange import Asked, connected
 from condstore.retry import HASTY
 from condstore.retry_async import persist_async
+from condstore.stages import ENTRIES, PAYLOADS, nobody
 from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import aiohttp
 
     from condstore.ledger import Head
     from condstore.producer.exchange import Exchange
+    from condstore.stages import Tell
 
-    Tell = Callable[[str, int, int], object]
-
-ENTRIES: Final = "ledger entries"
-PAYLOADS: Final = "payloads"
 _PAGE = 5000
 _AT_ONCE = 16
 _PIECE = 1 << 20
@@ -55,7 +53,7 @@ def verify(
     url: str,
     *,
     payloads: bool = False,
-    tell: Tell = lambda *_: None,
+    tell: Tell = nobody,
     access: Access = NOBODY,
 ) -> Report:
     """Check the ledger at the databuffer `url`, and with `payloads` every payload's bytes too.

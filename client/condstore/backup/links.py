@@ -11,6 +11,7 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -60,6 +61,11 @@ class Links:
 def time_of(line: bytes) -> str:
     """Return when a line was written, as it says: UTC, to be compared as text."""
     return line.split(b'"', 6)[5].decode("ascii", "replace")
+
+
+def written(moment: datetime) -> str:
+    """Write a time as lines have it; the moment must have a zone."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def named(lines: list[bytes]) -> set[str]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-    Tell = Callable[[str, int, int], object]
-
 _THREADS: Final = 4
 _TOGETHER: Final = 64  # names for one call into a thread
 _AHEAD: Final = 4096  # names under way

@@ -21,20 +21,19 @@ from condstore import landing
 from condstore.backup import reading
 from condstore.backup import record as records
 from condstore.backup.layout import PLAIN, Layout, content, manifest, segment_name
-from condstore.backup.links import Links, kept_here, named, time_of
+from condstore.backup.links import Links, kept_here, named, time_of, written
 from condstore.backup.shelf import Seen, Shelf
-from condstore.backup.taking import ENTRIES, PAYLOADS
 from condstore.backup.writing import into, write_all
 from condstore.errors import DamagedBackup, DamagedPayload, UsageError, WrongBackup
+from condstore.stages import ENTRIES, PAYLOADS, nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from condstore.backup.reading import Tell
     from condstore.backup.record import Record, Segment
+    from condstore.stages import Tell
 
 _REVOKED: Final = re.compile(rb'"type":"token\.revoked"')
-_TIME: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ class Until:
                 f"--time {time}: write it as 2026-11-20T23:17:00Z (ISO 8601; UTC without a zone)"
             ) from None
         zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return cls(None, zoned.astimezone(UTC).strftime(_TIME))
+        return cls(None, written(zoned))
 
     def kept(self, segment: Segment, lines: list[bytes]) -> int:
         """Return how many of a segment's lines to keep; times never go back in a ledger."""
@@ -100,7 +99,7 @@ def restore(
     *,
     data: Path | None = None,
     until: Until | None = None,
-    tell: Tell = lambda *_: None,
+    tell: Tell = nobody,
 ) -> Restored:
     """Make a volume in an empty or absent directory; `data` is where its blobs go, if elsewhere.
 

@@ -26,26 +26,24 @@ from condstore.access import NOBODY, Access
 from condstore.backup import record as records
 from condstore.backup.fetching import AT_ONCE, Fetching
 from condstore.backup.layout import DOCUMENT, NAME, Layout, content, manifest, segment_name
-from condstore.backup.links import Broken, Links, kept_here, named
+from condstore.backup.links import Broken, Links, kept_here, named, written
 from condstore.backup.record import Record, Segment
 from condstore.backup.segments import SegmentFile, in_file, lines_of
 from condstore.backup.shelf import Seen, Shelf
 from condstore.errors import DamagedBackup, NotFound, WrongBackup
 from condstore.producer.exchange import Asked, connected
 from condstore.retry import HASTY, PATIENT
+from condstore.stages import ENTRIES, PAYLOADS, nobody
 from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from condstore.ledger import Head
     from condstore.producer.exchange import Exchange
+    from condstore.stages import Tell
 
-    Tell = Callable[[str, int, int], object]
-
-ENTRIES: Final = "ledger entries"
-PAYLOADS: Final = "payloads"
 _LOCK: Final = "backup.lock"
 _NOT_TAKEN: Final = frozenset({"checkpoint"})
 """Documents that are made again: a replica's checkpoint names a blob of this ledger id."""
@@ -62,9 +60,7 @@ class Taken:
     size: int
 
 
-def backup(
-    url: str, directory: Path, *, tell: Tell = lambda *_: None, access: Access = NOBODY
-) -> Taken:
+def backup(url: str, directory: Path, *, tell: Tell = nobody, access: Access = NOBODY) -> Taken:
     """Back up the databuffer at `url` into a directory: all of it, or what is new.
 
     Raises:
@@ -78,7 +74,7 @@ def backup(
 async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Taken:
     reach = ((url,), AT_ONCE + 2)
     async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = written(datetime.now(UTC))
         head = await ledger.head(exchange, url)
     async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
         with _locked(directory):

@@ -16,15 +16,15 @@ from condstore.backup import record as records
 from condstore.backup.layout import FORMAT, Layout
 from condstore.backup.links import Links, kept_here, named
 from condstore.backup.shelf import Seen, Shelf
-from condstore.backup.taking import ENTRIES, PAYLOADS
 from condstore.errors import DamagedBackup
+from condstore.stages import ENTRIES, PAYLOADS, nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from condstore.backup.reading import Tell
     from condstore.backup.record import Record
+    from condstore.stages import Tell
 
 _MISSING: Final = "is missing"
 
@@ -43,7 +43,7 @@ class Checked:
     problems: tuple[str, ...]
 
 
-def verify(directory: Path, *, tell: Tell = lambda *_: None) -> Checked:
+def verify(directory: Path, *, tell: Tell = nobody) -> Checked:
     """Read a whole backup.
 
     Raises:
