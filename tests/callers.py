@@ -46,8 +46,9 @@ class Told:
 
 @dataclass
 class Callers:
-    """Callers of every kind, until `stop`; `told` by kind."""
+    """Callers of every kind; what each kind was `told`."""
 
+    many: int
     told: dict[str, Told] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -66,11 +67,11 @@ class Callers:
 
     @contextmanager
     def calling(self, one: str, replicas: Sequence[str], digest: str) -> Iterator[Callers]:
-        """Call, two of each kind, until the block ends."""
+        """Call, `many` of each kind, until the block ends."""
         kinds = self.kinds(one, replicas, digest)
         self.told = {kind: Told() for kind in kinds}
-        with ThreadPoolExecutor(2 * len(kinds)) as pool:
-            for kind, call in [*kinds.items()] * 2:
+        with ThreadPoolExecutor(self.many * len(kinds)) as pool:
+            for kind, call in [*kinds.items()] * self.many:
                 pool.submit(self._noting, call, self.told[kind])
             try:
                 yield self

@@ -6,10 +6,11 @@ replica's end a little later than that replica.
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 from callers import RESOLVE, Callers, digest_of
@@ -19,21 +20,37 @@ from long import at_length
 from servers import databuffer, eventually, logic
 from volume_oracle import VolumeOracle
 
-ROUNDS = at_length(1, 10)
+if TYPE_CHECKING:
+    from forwarder import Forwarder
+    from servers import Running
+
+AT_ONCE = at_length(1, 3)
 PAYLOAD = seeded(6).randbytes(3 << 20)
 HEARD_LATER = 0.3
 
 
-@contextlib.contextmanager
-def both_tiers(folder, **environ):
-    """Run a databuffer and two replicas before which a forwarder stands, with a tag and a payload.
+@dataclass(frozen=True)
+class Tiers:
+    """Both tiers, and what stands before the replicas."""
 
-    When all is over, each acknowledged segment is in the ledger once, and none is there twice.
-    """
+    buffer: Running
+    replicas: tuple[Running, Running]
+    forwarder: Forwarder
+
+    @property
+    def urls(self):
+        """Where each replica is by itself."""
+        return [replica.url for replica in self.replicas]
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory):
+    """A databuffer and two replicas before which a forwarder stands, with a tag and a payload."""
+    folder = tmp_path_factory.mktemp("restarts")
     with (
-        databuffer(folder, **environ) as buffer,
-        logic(buffer.url, folder, name="one", **environ) as one,
-        logic(buffer.url, folder, name="two", **environ) as two,
+        databuffer(folder, DRAIN_SECONDS="0.2") as buffer,
+        logic(buffer.url, folder, name="one", DRAIN_SECONDS="1") as one,
+        logic(buffer.url, folder, name="two", DRAIN_SECONDS="1") as two,
         forwarding(one.url, two.url) as forwarder,
     ):
         for replica in (one, two):
@@ -44,8 +61,11 @@ def both_tiers(folder, **environ):
         for replica in (one, two):
             seen = ask("GET", replica.url + RESOLVE, None, {"X-Min-LSN": str(stored.lsn)})
             assert seen.status == 200
-        yield buffer, (one, two), forwarder
-        assert "Traceback" not in "".join(running.log.read_text() for running in (buffer, one, two))
+        yield Tiers(buffer, (one, two), forwarder)
+        logs = [running.log.read_text() for running in (buffer, one, two)]
+        assert "Traceback" not in "".join(logs)
+        assert buffer.stop() == 0
+        VolumeOracle(folder / "volume").check()
 
 
 def seen_ready(replica):
@@ -78,22 +98,23 @@ def roll(replica, forwarder, callers):
     return took
 
 
-def test_replicas_restarted_one_by_one_fail_nobody(tmp_path):
+def test_replicas_restarted_one_by_one_fail_nobody(tiers):
     """No read and no write fails, not even of who tries nothing again; nothing is lost or twice."""
-    callers = Callers()
-    with both_tiers(tmp_path, DRAIN_SECONDS="1") as (buffer, replicas, forwarder):
-        one_by_one = [replica for _ in range(ROUNDS) for replica in replicas]
-        urls = [replica.url for replica in replicas]
-        with callers.calling(forwarder.url, urls, digest_of(PAYLOAD)):
-            eventually(callers.moved_on(10), within=20)
-            stopped = [roll(replica, forwarder, callers) for replica in one_by_one]
-        print(f"stopped in {stopped} s;", {kind: t.counts for kind, t in callers.told.items()})
-        assert {kind: told.failures for kind, told in callers.told.items() if told.failures} == {}
-        assert callers.told["plain reads"].counts.keys() == {"read 200"}
-        assert callers.told["plain writes"].counts.keys() == {"write 201"}
-        assert forwarder.refused == 0
-        assert max(stopped) < 10
-        check_kept(buffer, callers)
+    callers = Callers(many=AT_ONCE)
+    with callers.calling(tiers.forwarder.url, tiers.urls, digest_of(PAYLOAD)):
+        eventually(callers.moved_on(), within=20)
+        stopped = [
+            roll(replica, tiers.forwarder, callers)
+            for _ in range(at_length(1, 10))
+            for replica in tiers.replicas
+        ]
+    print(f"stopped in {stopped} s;", {kind: t.counts for kind, t in callers.told.items()})
+    assert {kind: told.failures for kind, told in callers.told.items() if told.failures} == {}
+    assert callers.told["plain reads"].counts.keys() == {"read 200"}
+    assert callers.told["plain writes"].counts.keys() == {"write 201"}
+    assert tiers.forwarder.refused == 0
+    assert max(stopped) < 10
+    check_kept(tiers.buffer, callers)
 
 
 def away_and_back(buffer, how, callers):
@@ -106,22 +127,17 @@ def away_and_back(buffer, how, callers):
     eventually(callers.moved_on(), within=30)
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_a_databuffer_restarted_fails_no_read_and_loses_no_write(tmp_path, how):
+def test_a_databuffer_restarted_fails_no_read_and_loses_no_write(tiers):
     """Resolving goes on; who does not try again is told to; the library's callers see nothing."""
-    callers = Callers()
-    with both_tiers(tmp_path) as (buffer, replicas, forwarder):
-        urls = [replica.url for replica in replicas]
-        with callers.calling(forwarder.url, urls, digest_of(PAYLOAD)):
-            eventually(callers.moved_on(10), within=20)
-            for _ in range(at_length(2, 10)):
-                away_and_back(buffer, how, callers)
-        print({kind: told.counts for kind, told in callers.told.items()})
-        assert {kind: told.failures for kind, told in callers.told.items() if told.failures} == {}
-        assert callers.told["plain reads"].counts.keys() == {"read 200"}
-        plain = callers.told["plain writes"]
-        assert plain.counts.keys() <= {"write 201", "write 503"}
-        assert len(plain.waits) == plain.counts["write 503"]
-        check_kept(buffer, callers)
-        assert buffer.stop() == 0
-        VolumeOracle(tmp_path / "volume").check()
+    callers = Callers(many=AT_ONCE)
+    with callers.calling(tiers.forwarder.url, tiers.urls, digest_of(PAYLOAD)):
+        eventually(callers.moved_on(), within=20)
+        for how in ("stopped", "killed") * at_length(1, 10):
+            away_and_back(tiers.buffer, how, callers)
+    print({kind: told.counts for kind, told in callers.told.items()})
+    assert {kind: told.failures for kind, told in callers.told.items() if told.failures} == {}
+    assert callers.told["plain reads"].counts.keys() == {"read 200"}
+    plain = callers.told["plain writes"]
+    assert plain.counts.keys() <= {"write 201", "write 503"}
+    assert len(plain.waits) == plain.counts["write 503"]
+    check_kept(tiers.buffer, callers)
