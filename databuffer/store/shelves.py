@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,9 @@ class Shelves:
         for digest in digests:
             with self._lock:
                 found = self._unasked(digest)
-                if found is not None and found.seconds > max(older_than, LATELY):
+                if found is None or not self._can_be_noted(digest):
+                    continue
+                if found.seconds > max(older_than, LATELY):
                     self.path(digest).rename(self._aside / digest.hex)
                     moved.append(found)
         return moved
@@ -137,8 +140,14 @@ class Shelves:
                 os.utime(file, (now, now))
             except FileNotFoundError:
                 raise
+            except PermissionError:  # somebody else's: who may write it may say that it is now
+                with suppress(PermissionError):
+                    os.utime(file)
             except OSError:
-                return  # where a file may not be touched it cannot be removed either
+                return  # a volume that refuses that refuses to remove, too
+
+    def _can_be_noted(self, digest: Digest) -> bool:
+        return os.access(self._file(digest.hex), os.W_OK, effective_ids=True)
 
     def _unasked(self, digest: Digest) -> Unasked | None:
         try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +20,7 @@ from databuffer.store.documents import Condition, Documents
 from databuffer.store.mentions import Mentions
 from databuffer.store.protocols import NewEntry
 from databuffer.store.room import Room
+from databuffer.store.shelves import Shelves
 from databuffer.store.unreferenced import Unreferenced
 from databuffer.store.volume_blobs import VolumeBlobs
 from databuffer.store.volume_ledger import VolumeLedger
@@ -189,3 +193,36 @@ def test_a_mention_across_any_cut_is_found():
         digest = Digest.of(b"cut at %d" % at)
         mentions.add(b"x" * at + digest.encode())
         assert digest in mentions
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o644])
+def test_a_file_of_somebody_else_is_kept_for_who_asked_for_it(tmp_path, monkeypatch, mode):
+    """As restored by root, in directories of our group: it may be removed, and not be touched."""
+    monkeypatch.chdir(tmp_path)
+    shelves = Shelves(Path("base"), Path("aside"))
+    digest = Digest.of(b"somebody else's")
+    shelves.path(digest).parent.mkdir(parents=True)
+    shelves.path(digest).touch()
+    os.utime(shelves.path(digest), (0, 0))
+    with in_a_group_of(tmp_path, mode):
+        assert shelves.ask(digest) == 0
+        assert shelves.put_aside([digest], DAY / 2) == []
+
+
+@contextmanager
+def in_a_group_of(folder, mode):
+    """Be another user than the owner of all files there; who may not be only may not write."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else mode & (0o777 if os.geteuid() == 0 else 0o444))
+    if os.geteuid() != 0:
+        yield
+        return
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 0, 1)
+    os.setegid(1)
+    os.seteuid(1)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
