@@ -12,19 +12,19 @@ import typer
 from condstore.commands import reading
 from condstore.commands.options import (
     AsJson,
+    BufferUrl,
     DryRun,
     Url,
     Yes,
     answer,
     client,
+    databuffer,
     group,
-    settings,
     terminal,
 )
 from condstore.errors import UsageError
 
 if TYPE_CHECKING:
-    from condstore.access import Access
     from condstore.compacting import Unreferenced
     from condstore.terminal import Terminal
 
@@ -37,17 +37,6 @@ app = group(
       condstore admin verify backup
     """,
 )
-BufferUrl = Annotated[
-    str | None,
-    typer.Option("--url", metavar="URL", help="The databuffer, in place of DB_BURL."),
-]
-
-
-def _databuffer(url: str | None) -> tuple[str, Access]:
-    from condstore.config import parse_urls
-
-    known = settings()
-    return parse_urls(url, "--url")[0] if url else known.buffer_url, known.buffer_access
 
 
 @app.command()
@@ -71,7 +60,7 @@ def backup(
     from condstore import show
     from condstore.backup import backup as take
 
-    to, (base, access) = terminal(), _databuffer(url)
+    to, (base, access) = terminal(), databuffer(url)
     with to.stages("backing up") as tell:
         done = take(base, directory, tell=tell, access=access)
     answer(to, done, show.taken(done, to), as_json=as_json)
@@ -181,7 +170,7 @@ def compact(
     from condstore.commands.confirm import confirm
     from condstore.commands.secrets import duration
 
-    to, (base, access) = terminal(), _databuffer(url)
+    to, (base, access) = terminal(), databuffer(url)
     age = int(duration(older_than).total_seconds())
     lines, compressed = [], None
     if not dry_run:

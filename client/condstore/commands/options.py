@@ -19,6 +19,7 @@ from condstore.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from condstore.access import Access
     from condstore.cache import Cache
     from condstore.client import Client
     from condstore.moments import Moment
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 Url = Annotated[
     str | None,
     typer.Option("--url", metavar="URL", help="The logic tier, in place of CONDSTORE_URL."),
+]
+BufferUrl = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="The databuffer, in place of DB_BURL."),
 ]
 Offline = Annotated[
     Path | None,
@@ -99,6 +104,12 @@ def terminal() -> Terminal:
 def urls(url: str | None) -> tuple[str, ...]:
     """Return the logic tier's base URLs."""
     return parse_urls(url, "--url") if url else settings().urls
+
+
+def databuffer(url: str | None) -> tuple[str, Access]:
+    """Return the databuffer's base URL, and what it is shown."""
+    known = settings()
+    return parse_urls(url, "--url")[0] if url else known.buffer_url, known.buffer_access
 
 
 def client(url: str | None, *, user: str | None = None) -> Client:

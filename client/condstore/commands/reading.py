@@ -12,6 +12,7 @@ import typer
 
 from condstore.commands.options import (
     AsJson,
+    BufferUrl,
     CacheFolder,
     Offline,
     PayloadType,
@@ -19,6 +20,7 @@ from condstore.commands.options import (
     Url,
     answer,
     client,
+    databuffer,
     reader,
     settings,
     terminal,
@@ -103,10 +105,7 @@ def verify(
         Path | None,
         typer.Option("--payloads-beside", metavar="DIR", help="Where a bundle's payloads are."),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option("--url", metavar="URL", help="The databuffer, in place of DB_BURL."),
-    ] = None,
+    url: BufferUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the whole ledger and every payload it names, or a bundle.
@@ -132,13 +131,11 @@ def verify(
 
 def _verify_store(to: Terminal, url: str | None, *, payloads: bool, as_json: bool) -> None:
     from condstore import show
-    from condstore.config import parse_urls
     from condstore.verify import verify as check
 
-    known = settings()
-    base = parse_urls(url, "--url")[0] if url else known.buffer_url
+    base, access = databuffer(url)
     with to.stages("checking") as tell:
-        report = check(base, payloads=payloads, tell=tell, access=known.buffer_access)
+        report = check(base, payloads=payloads, tell=tell, access=access)
     answer(to, report, show.verified(report, to), as_json=as_json)
     raise typer.Exit(1 if report.problems else 0)
 
