@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -125,6 +126,7 @@ class VolumeBlobs:
         self._base = root / "sha256"
         self._shelves = Shelves(self._base, root / "aside", clock)
         self._recent = Recent(_KEPT, _SMALL)
+        self._mended: deque[Digest] = deque()
         self._small = Together(disk, self._put_synced, _LANES, _TOGETHER)
         self._tiny = Together(disk, self._put_journalled, 1, _TINY_TOGETHER)
         self._journal = Journal(root / "journal", journal_bytes, partial(watch.synced, "blobs"))
@@ -154,9 +156,10 @@ class VolumeBlobs:
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
         """Keep these bytes, together with others that come at the same time."""
-        if len(content) > _TINY:
-            return await self._small.do(_Put(content, expected), len(content))
-        stored = await self._tiny.do(_Put(content, expected), len(content))
+        lane = self._small if len(content) > _TINY else self._tiny
+        stored = await lane.do(_Put(content, expected), len(content))
+        while self._mended:  # what was read of it may be kept in memory
+            self._recent.forget([self._mended.popleft()])
         if self._journal.sealed and self._settling is None:
             self._settling = asyncio.create_task(self._settle_journal())
         return stored
@@ -299,6 +302,7 @@ class VolumeBlobs:
         path = self._shelves.path(digest)
         if path.read_bytes() != content:
             atomic.replace(path, content, scratch=self._root)
+            self._mended.append(digest)
             _log.error("blob %s was damaged on disk and is mended", digest)
 
     def _begin(self, announced: int) -> atomic.Upload:

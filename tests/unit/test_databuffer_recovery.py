@@ -209,15 +209,17 @@ async def test_a_failed_sync_poisons_the_ledger(tmp_path, stubborn):
 
 
 async def test_a_damaged_small_blob_is_mended_by_its_next_upload(tmp_path):
-    """Uploading the true content again replaces bytes that changed on disk."""
+    """Uploading the true content again replaces bytes that changed, and were read, on disk."""
     disk = Disk(2, "test")
     blobs = VolumeBlobs(tmp_path / "blobs", disk, 1 << 20)
     blobs.prepare()
     stored = await blobs.put(b"true content")
     path = next((tmp_path / "blobs").rglob(stored.digest.hex))
     path.write_bytes(b"false")
+    assert (await blobs.open(stored.digest)).content == b"false"
     assert not (await blobs.put(b"true content")).created
     assert path.read_bytes() == b"true content"
+    assert (await blobs.open(stored.digest)).content == b"true content"
     disk.close()
 
 
