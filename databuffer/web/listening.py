@@ -1,7 +1,9 @@
 """Taking connections: as many as may be open, those still shaking hands among them.
 
-One more is answered 503 and closed, and of those only so many wait for their answer to be read. So
-the process never runs out of files, where it could accept nobody and would be told of each attempt.
+One more is a guest: it may say for a moment, with only so many others, what it wants, and is told
+503 unless that is a probe or a scrape. Otherwise whoever opens enough connections would have the
+process killed. So it never runs out of files, where it could accept nobody and would be told of
+each attempt.
 """
 
 from __future__ import annotations
@@ -10,11 +12,9 @@ import asyncio
 import logging
 import resource
 import socket
-from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from databuffer.errors import CannotStart
-from databuffer.web import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("databuffer.http")
 _BACKLOG = 1024
 _AT_ONCE = 64  # connections taken before others get their turn
-_LEAVING = 128  # turned away, and still being told so
+_GUESTS = 128  # above what may be open
+_GUESTS_AT_ONCE = 16  # so that each has had its turn before so many others come
+_GUEST_SPEAKS = 1.0
 _FILES_ELSEWHERE = 256  # the ledger, blobs being written, and the like
 _FILES_EACH = 2  # a connection and the payload it sends
 _FEWEST = 16
@@ -54,7 +56,7 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._beginning: set[asyncio.Task[None]] = set()
         self._open: set[Connection] = set()
-        self._leaving = 0
+        self._guests: dict[Connection, asyncio.Task[None]] = {}
         self._said = -_SAY_EVERY
 
     @property
@@ -90,7 +92,7 @@ class Listener:
         self._sockets.clear()
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_AT_ONCE if len(self._open) < self._most else _GUESTS_AT_ONCE):
             try:
                 taken, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -103,7 +105,7 @@ class Listener:
             if len(self._open) < self._most:
                 self._take(taken)
             else:
-                self._turn_away(taken)
+                self._receive(taken)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         """Come back in a while: there is no file left, and trying at once would be all we do."""
@@ -116,10 +118,11 @@ class Listener:
         if listening in self._sockets:
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
-    def _begin(self, making: Coroutine[None, None, None]) -> None:
+    def _begin(self, making: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(making)
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
+        return task
 
     def _take(self, taken: socket.socket) -> None:
         connection = self._make()
@@ -133,42 +136,43 @@ class Listener:
         self._metrics.connections.set(len(self._open))
 
     async def _serve(self, connection: Connection, taken: socket.socket) -> None:
-        if not await self._connect(lambda: connection, taken, self._config.header_timeout):
+        if not await self._connect(connection, taken, self._config.header_timeout):
             self._went(connection)
 
-    def _turn_away(self, taken: socket.socket) -> None:
+    def _receive(self, taken: socket.socket) -> None:
+        """Take one for whom there is no place; who has been here longest makes room."""
         self._metrics.turned_away.inc()
         now = asyncio.get_running_loop().time()
         if now - self._said >= _SAY_EVERY:
             self._said = now
             _log.warning("%d connections are open: more are turned away", len(self._open))
-        if self._leaving < _LEAVING:
-            self._leaving += 1
-            self._begin(self._tell(taken))
-            return
-        with suppress(OSError), taken:
-            if self._certificate is None:
-                taken.send(raw.too_many())
+        if len(self._guests) >= _GUESTS:
+            self._send_off(next(iter(self._guests)))
+        guest = self._make()
+        guest.is_given(_GUEST_SPEAKS)
+        guest.when_lost(lambda: self._forget(guest))
+        self._guests[guest] = self._begin(self._attend(guest, taken))
 
-    async def _tell(self, taken: socket.socket) -> None:
-        told = Farewell()
-        try:
-            if await self._connect(lambda: told, taken, _LINGER):
-                await told.gone
-        finally:
-            self._leaving -= 1
+    async def _attend(self, guest: Connection, taken: socket.socket) -> None:
+        if not await self._connect(guest, taken, _GUEST_SPEAKS):
+            self._forget(guest)
 
-    async def _connect(
-        self, make: Callable[[], asyncio.Protocol], taken: socket.socket, patience: float
-    ) -> bool:
+    def _send_off(self, guest: Connection) -> None:
+        self._guests.pop(guest).cancel()  # hands may not be shaken yet
+        guest.send_off()
+
+    def _forget(self, guest: Connection) -> None:
+        self._guests.pop(guest, None)
+
+    async def _connect(self, connection: Connection, taken: socket.socket, patience: float) -> bool:
         """Hand a socket over, once hands are shaken; say whether that came to pass."""
         loop = asyncio.get_running_loop()
         try:
             if self._certificate is None:
-                await loop.connect_accepted_socket(make, taken)
+                await loop.connect_accepted_socket(lambda: connection, taken)
             else:
                 await loop.connect_accepted_socket(
-                    make,
+                    lambda: connection,
                     taken,
                     ssl=self._certificate.context,
                     ssl_handshake_timeout=patience,
@@ -180,32 +184,10 @@ class Listener:
         return True
 
 
-class Farewell(asyncio.Protocol):
-    """Says that there is no room, waits a little for that to be read, and closes."""
-
-    def __init__(self) -> None:
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say it; a socket closed at once could take the answer back."""
-        sending = cast("asyncio.Transport", transport)
-        self._end = asyncio.get_running_loop().call_later(_LINGER, sending.abort)
-        sending.write(raw.too_many())
-        if sending.can_write_eof():
-            sending.write_eof()
-        else:
-            sending.close()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """Make room."""
-        self._end.cancel()
-        self.gone.set_result(None)
-
-
 def most_connections(wanted: int) -> int:
     """Say how many connections the process has files for, at most those wanted."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    room = max(_FEWEST, (files - _FILES_ELSEWHERE - _LEAVING) // _FILES_EACH)
+    room = max(_FEWEST, (files - _FILES_ELSEWHERE - _GUESTS) // _FILES_EACH)
     if files == resource.RLIM_INFINITY or room >= wanted:
         return wanted
     _log.warning("MAX_CONNECTIONS is %d: the process may have %d open files", room, files)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from databuffer import logs
-from databuffer.errors import DatabufferError, Stopping, Unauthenticated
+from databuffer.errors import Busy, DatabufferError, Stopping, Unauthenticated
 from databuffer.web import errors, keys
+from databuffer.web.server import Connection
 from databuffer.web.traffic import TRAFFIC
 
 if TYPE_CHECKING:
@@ -51,14 +52,17 @@ async def add_request_id(request: web.Request, response: web.StreamResponse) -> 
     """Put the request id on whatever is answered, before its headers leave, and no versions."""
     response.headers[REQUEST_ID] = request.get(keys.REQUEST_ID, "-")
     response.headers["Server"] = keys.SERVER
-    if request.app[TRAFFIC].leaving:
+    if request.app[TRAFFIC].leaving or _is_guest(request):
         response.headers["Connection"] = "close"
         response.force_close()
 
 
 async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    always = request.path in _ALWAYS
     try:
-        with request.app[TRAFFIC].request(always=request.path in _ALWAYS):
+        if not always:
+            _refuse_a_guest(request)
+        with request.app[TRAFFIC].request(always=always):
             return await handler(request)
     except DatabufferError as error:
         response = errors.answer(error, request)
@@ -75,6 +79,15 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     except Exception:  # noqa: BLE001 - the outermost layer: whatever it is, it is logged and answered
         _log.exception("%s %s failed", request.method, _on_one_line(request.path))
         return _unless_begun(request, errors.answer_bug(request))
+
+
+def _refuse_a_guest(request: web.Request) -> None:
+    if _is_guest(request):
+        raise Busy("too many connections are open")
+
+
+def _is_guest(request: web.Request) -> bool:
+    return isinstance(request.protocol, Connection) and request.protocol.is_guest
 
 
 def _unless_begun(request: web.Request, response: web.Response) -> web.Response:

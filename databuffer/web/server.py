@@ -31,7 +31,7 @@ class Connection(RequestHandler):
     of a later one as long after its first byte. An idle connection is the framework's to close.
     """
 
-    __slots__ = ("_heads", "_heard", "_late", "_lost", "_patience")
+    __slots__ = ("_heads", "_heard", "_late", "_lost", "_patience", "is_guest")
 
     def __init__(
         self,
@@ -46,6 +46,19 @@ class Connection(RequestHandler):
         self._lost: Callable[[], None] | None = None
         self._heard = False
         self._heads = 0
+        self.is_guest = False
+        """Whether there is no place for it: only a probe is answered on it."""
+
+    def is_given(self, patience: float) -> None:
+        """Be a guest, who must have said within so many seconds what it wants."""
+        self.is_guest, self._patience = True, min(patience, self._patience)
+
+    def send_off(self) -> None:
+        """Tell a guest that there is no place, and close."""
+        self._stop_expecting()
+        if self.transport is not None and not self._request_count:
+            self.transport.write(raw.too_many())
+        self.force_close()
 
     def when_lost(self, call: Callable[[], None]) -> None:
         """Have this called when the connection is over."""
@@ -84,6 +97,9 @@ class Connection(RequestHandler):
 
     def _give_up(self) -> None:
         self._late = None
+        if self.is_guest:
+            self.send_off()
+            return
         if self._heard and self.transport is not None:
             self.transport.write(raw.too_slow(self._patience))
         self.force_close()

@@ -1,4 +1,4 @@
-"""/livez where every thread is taken: only whether they get anywhere, not how busy they are.
+"""What probes ask, and /livez where every thread is taken: whether they get anywhere.
 
 Busy is no reason to be started again, nor is a databuffer that is away or hangs: its callers give
 up after BUFFER_TIMEOUT. Threads of which none has ended a request, or moved a byte, in ten times
@@ -16,11 +16,17 @@ from datastore_logic.serving.refusal import compose
 TIMES_BUFFER_TIMEOUT: Final = 10
 
 _ASKED: Final = re.compile(rb"(?:GET|HEAD) /livez(?:\?[^ ]*)? HTTP/1\.")
+_PROBE: Final = re.compile(rb"(?:GET|HEAD) /(?:livez|readyz|metrics)(?:\?[^ ]*)? HTTP/1\.")
 
 
 def is_asked(held: bytes | bytearray) -> bool:
     """Tell whether a request that has come is for /livez."""
     return _ASKED.match(held) is not None
+
+
+def is_probe(held: bytes | bytearray) -> bool:
+    """Tell whether a request that has come is one that is answered however full it is."""
+    return _PROBE.match(held) is not None
 
 
 def answer(nowhere: float, stuck: float) -> bytes:

@@ -49,6 +49,9 @@ class Stage(Enum):
 class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
     """What gunicorn keeps of a connection, and what has come of its next request."""
 
+    is_guest = False
+    """Whether there is no place for it: only a probe is answered on it."""
+
     def __init__(
         self, cfg: Settings, sock: socket.socket, client: object, server: object, limits: Limits
     ) -> None:

@@ -18,8 +18,9 @@ clients that send a byte a second hold every thread there is. Here:
 - **Alive is answered by who is free.** When all threads are taken the main thread answers /livez:
   503 only if none of them gets anywhere, however busy they are (serving/alive.py).
 - **Full is said.** Above its share of MAX_CONNECTIONS a worker first closes idle connections; then
-  it answers 503 to new ones instead of leaving them to wonder. Where the system has no descriptor
-  left it pauses for a second rather than spin.
+  new ones are guests, for a second and the newest of them: they are answered 503, but for probes
+  and scrapes. Otherwise whoever opens enough connections would have every replica killed. Where
+  the system has no descriptor left it pauses for a second rather than spin.
 
 Closing is done here too, without waiting: gunicorn's waits up to two seconds for each client that
 does not close its end, in the thread that everybody else depends on.
@@ -32,6 +33,7 @@ import logging
 import resource
 import sys
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from heapq import nsmallest
 from http import HTTPStatus
@@ -84,9 +86,15 @@ CROWDED: Final = 16
 """By so much the least rate rises for whom a thread waits while others wait for a thread."""
 
 TOGETHER: Final = 256
-"""How many connections are closed or turned away at once when all places are taken."""
+"""How many idle connections are closed at once when all places are taken."""
 
-SPARE_FILES: Final = 200
+GUESTS: Final = 128
+"""How many there may be at once for whom there is no place, and how many come in a `TICK`."""
+
+GUEST_SPEAKS: Final = 1.0
+"""Seconds within which a guest must have said what it wants."""
+
+SPARE_FILES: Final = 300
 """Descriptors of a worker that are no connections of callers: the view, the databuffer, …."""
 
 NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -118,6 +126,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         self._served: set[Connection] = set()
         self._uploads: set[Connection] = set()
         self._queue: deque[Connection] = deque()
+        self._guests: dict[Connection, None] = {}
         self.stopping = Event()
         """Set at SIGTERM; /readyz looks at it too."""
         self._look_at = self._accept_from = 0.0
@@ -171,23 +180,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         except OSError as reason:
             self._not_accepted(reason)
             return False
-        self._begin(listener, client, address)
+        conn = self._begin(listener, client, address)
+        if conn is not None:
+            self.nr_conns += 1
+            self._go_on(conn)
         return True
 
-    def _begin(self, listener: socket.socket, client: socket.socket, address: object) -> None:
+    def _begin(
+        self, listener: socket.socket, client: socket.socket, address: object
+    ) -> Connection | None:
         try:
             if self.cfg.is_ssl:
                 client = gunicorn_sock.ssl_context(self.cfg).wrap_socket(
                     client, server_side=True, do_handshake_on_connect=False
                 )
             server = listener.getsockname()
-            conn = Connection(self.cfg, client, address, server, self.limits)
+            return Connection(self.cfg, client, address, server, self.limits)
         except OSError as reason:  # gone already
             log.debug("a connection broke: %s", reason)
             client.close()
-            return
-        self.nr_conns += 1
-        self._go_on(conn)
+            return None
 
     def _not_accepted(self, reason: OSError) -> None:
         if reason.errno in NO_DESCRIPTOR:
@@ -229,6 +241,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         match outlook:
             case None:
                 self._close(conn)
+            case Outlook.BODY | Outlook.PART | Outlook.WHOLE if self._has_no_place(conn, outlook):
+                self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE, FULL)
             case Outlook.HEAD | Outlook.BODY:
                 self._watch(conn, EVENT_READ)
             case Outlook.WHOLE if self._is_crowded and alive.is_asked(conn.incoming.held):
@@ -243,6 +257,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
             case Outlook.TOO_LONG:
                 words = f"Request line and headers are longer than {MOST_HEAD} bytes."
                 self._refuse(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, words)
+
+    @staticmethod
+    def _has_no_place(conn: Connection, outlook: Outlook) -> bool:
+        is_probe = outlook is Outlook.WHOLE and alive.is_probe(conn.incoming.held)
+        return conn.is_guest and not is_probe
 
     def _give_places(self) -> None:
         """Serve the uploads that have waited longest, as far as there are places for them."""
@@ -273,7 +292,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
 
     def handle_request(self, req: Request, conn: Connection) -> bool:
         """Serve a request; the connection ends with it if we do."""
-        if self.stopping.is_set():
+        if self.stopping.is_set() or conn.is_guest:
             req.force_close()
         goes_on: bool = super().handle_request(req, conn)
         return goes_on
@@ -330,7 +349,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
 
     def _close(self, conn: Connection) -> None:
         self._unwatch(conn)
-        self.nr_conns -= 1
+        if conn.is_guest:
+            del self._guests[conn]
+        else:
+            self.nr_conns -= 1
         conn.close()
 
     # the main thread looks around ---------------------------------------------------------------
@@ -387,7 +409,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
     def _end(self, conn: Connection) -> None:
         """End the waiting for a request: with an answer, if there is any of it to be answered."""
         is_begun = conn.stage is Stage.HEAD and conn.incoming.held
-        if is_begun or conn.stage is Stage.BODY:
+        if conn.is_guest and conn.stage is Stage.HEAD:
+            self._refuse(conn, HTTPStatus.SERVICE_UNAVAILABLE, FULL)
+        elif is_begun or conn.stage is Stage.BODY:
             self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT, LATE)
         else:
             self._close(conn)
@@ -419,24 +443,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         return len(oldest)
 
     def _turn_away(self) -> None:
-        """Refuse the connections that wait to be accepted: no other worker took them either."""
+        """Take as guests those who wait to be accepted: no other worker took them either."""
         for listener in self.sockets if self.alive and not self._accepting else ():
-            for _ in range(TOGETHER):
+            for _ in range(GUESTS - len(self._served.intersection(self._guests))):
                 try:
-                    client, _ = listener.accept()
+                    client, address = listener.accept()
                 except OSError as reason:
                     self._not_accepted(reason)
                     break
-                self._refuse_new(client)
+                self.watch.turns_away()
+                self._receive(self._begin(listener, client, address))
+        self._part_with_guests()
 
-    def _refuse_new(self, client: socket.socket) -> None:
-        self.watch.turns_away()
-        client.setblocking(False)
-        try:
-            if not self.cfg.is_ssl:
-                client.send(refusal(HTTPStatus.SERVICE_UNAVAILABLE, FULL, retry_after=1))
-                client.recv(MOST_HEAD)  # what has come, or closing would take back our answer
-        except OSError as reason:
-            log.debug("a connection broke: %s", reason)
-        finally:
-            client.close()
+    def _receive(self, conn: Connection | None) -> None:
+        if conn is not None:
+            conn.is_guest = True
+            conn.limits = replace(conn.limits, head=min(conn.limits.head, GUEST_SPEAKS))
+            self._guests[conn] = None
+            self._go_on(conn)
+
+    def _part_with_guests(self) -> None:
+        """Have no more of them than may be: those that came first have had their time."""
+        waiting = [conn for conn in self._guests if conn not in self._served]
+        for conn in waiting[: max(0, len(self._guests) - GUESTS)]:
+            if conn.stage is Stage.HEAD:
+                words = refusal(HTTPStatus.SERVICE_UNAVAILABLE, FULL, retry_after=1)
+                conn.sock.offer(words)
+            self._close(conn)

@@ -183,14 +183,14 @@ def test_a_crowd_is_told_so_at_https_too(tmp_path, pair):
         for _ in range(20):
             crowd.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=10))
         with connection(running, pair) as late:
-            assert asked(late, "GET", "/livez")[0] == 503
+            assert asked(late, "GET", "/stat")[0] == 503
         crowd.close()
         eventually(lambda: _served(running, pair))
 
 
 def _served(running, pair):
     with connection(running, pair) as late:
-        return asked(late, "GET", "/livez")[0] == 200
+        return asked(late, "GET", "/stat")[0] == 200
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs the openssl command")
