@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
     from databuffer.config import Config
 
+    Lifetime = Callable[[web.Application], AsyncIterator[None]]
+    """What is done when the application starts, and undone when it ends."""
+
 VOLUME_LEDGER = web.AppKey("volume_ledger", VolumeLedger)
 _ROUTES = (
     *(blob_routes, bulk_routes, upkeep_routes, ledger_routes),
@@ -60,6 +63,7 @@ def create_app(config: Config) -> web.Application:
     disk, metrics = Disk(config.wchsz + _READERS, "disk"), Metrics(installed())
     ledger_room = Room(config.ledgerroot, config.volume_reserve_bytes)
     data_room = Room(config.blobroot, config.volume_reserve_bytes)
+    rooms = {"ledger": ledger_room, "data": data_room}
     ledger = VolumeLedger(
         config.ledgerroot, disk, config.ledger_segment_bytes, ledger_room, metrics
     )
@@ -70,15 +74,53 @@ def create_app(config: Config) -> web.Application:
     files = BufferFiles(config)
     buffer = StreamingBuffer(ledger, blobs, files, places, disk, config.datanm, ledger_room)
     traffic = Traffic()
-    rooms = {"ledger": ledger_room, "data": data_room}
     health = Health(config.ledgerroot, disk, ledger, buffer, rooms)
     secrets = TierSecrets(config.buffer_token)
+    tracing = Tracing(config.otlp_endpoint, "condstore-databuffer", installed())
+    app = web.Application(middlewares=_layers(config, secrets, tracing), client_max_size=0)
+    if config.buffer_token_file is not None:
+        app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
+    metrics.queue.set_function(lambda: ledger.waiting)
+    app[keys.CONFIG], app[keys.METRICS] = config, metrics
+    app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
+    app[keys.COMPRESSIBLE], app[keys.BULK_READS] = ledger, bulk_reads
+    app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
+    app[health_routes.HEALTH], app[TRAFFIC] = health, traffic
+    app[keys.UNREFERENCED] = Unreferenced(ledger, documents, blobs, disk, lambda: traffic.stopping)
+    for module in _ROUTES:
+        app.add_routes(map(_inviting_nobody, module.routes))
+    app.on_response_prepare.append(add_request_id)
+    app.cleanup_ctx.extend([_tracing(tracing), _open(disk, ledger, blobs, documents, buffer)])
+    return app
 
-    async def tracing_on(_: web.Application) -> AsyncIterator[None]:
+
+def _layers(config: Config, secrets: TierSecrets, tracing: Tracing) -> list[Middleware]:
+    """Say what a request passes on its way in, the outermost first."""
+    inner: dict[Authentication, list[Middleware]] = {
+        Authentication.ON: [admitting(secrets)],
+        Authentication.LOOPBACK_ONLY: [refuse_other_sites],
+        Authentication.OFF: [],
+    }
+    around = [traced(tracing)] if config.otlp_endpoint else []
+    return [*around, outermost, *inner[config.authentication]]
+
+
+def _tracing(tracing: Tracing) -> Lifetime:
+    async def started(_: web.Application) -> AsyncIterator[None]:
         tracing.start()
         yield
         await asyncio.to_thread(tracing.stop)
 
+    return started
+
+
+def _open(
+    disk: Disk,
+    ledger: VolumeLedger,
+    blobs: VolumeBlobs,
+    documents: Documents,
+    buffer: StreamingBuffer,
+) -> Lifetime:
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
             await ledger.open()  # first: it takes the volume
@@ -92,30 +134,7 @@ def create_app(config: Config) -> web.Application:
             await blobs.close()
             disk.close()
 
-    inner: dict[Authentication, list[Middleware]] = {
-        Authentication.ON: [admitting(secrets)],
-        Authentication.LOOPBACK_ONLY: [refuse_other_sites],
-        Authentication.OFF: [],
-    }
-    layers = [outermost, *inner[config.authentication]]
-    tracing = Tracing(config.otlp_endpoint, "condstore-databuffer", installed())
-    if config.otlp_endpoint:
-        layers.insert(0, traced(tracing))
-    app = web.Application(middlewares=layers, client_max_size=0)
-    if config.buffer_token_file is not None:
-        app.cleanup_ctx.append(_following(config.buffer_token_file, secrets))
-    metrics.queue.set_function(lambda: ledger.waiting)
-    app[keys.CONFIG], app[keys.METRICS] = config, metrics
-    app[keys.BLOBS], app[keys.LEDGER], app[VOLUME_LEDGER] = blobs, ledger, ledger
-    app[keys.COMPRESSIBLE], app[keys.BULK_READS] = ledger, bulk_reads
-    app[keys.DOCUMENTS], app[keys.BUFFER], app[keys.PLACES] = documents, buffer, places
-    app[health_routes.HEALTH], app[TRAFFIC] = health, traffic
-    app[keys.UNREFERENCED] = Unreferenced(ledger, documents, blobs, disk, lambda: traffic.stopping)
-    for module in _ROUTES:
-        app.add_routes(map(_inviting_nobody, module.routes))
-    app.on_response_prepare.append(add_request_id)
-    app.cleanup_ctx.extend([tracing_on, opened])
-    return app
+    return opened
 
 
 def _inviting_nobody(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
@@ -126,9 +145,7 @@ def _inviting_nobody(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
     return web.RouteDef(route.method, route.path, route.handler, kwargs)
 
 
-def _following(
-    path: Path, secrets: TierSecrets
-) -> Callable[[web.Application], AsyncIterator[None]]:
+def _following(path: Path, secrets: TierSecrets) -> Lifetime:
     """Make the secrets those of a file, whenever it is replaced."""
     name = "BUFFER_TOKEN_FILE"
 
