@@ -22,7 +22,6 @@ MANIFEST = "ledger.json"
 PLAIN = ".jsonl"
 COMPRESSED = ".jsonl.zst"
 _NAME = re.compile(r"([0-9]{20})(\.jsonl|\.jsonl\.zst)")
-
 _ID = re.compile(r"[0-9a-fA-F]{32}")
 
 

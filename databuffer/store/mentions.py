@@ -1,10 +1,10 @@
 """Which digests occur in a text of any length, in memory of a fixed size.
 
-A Bloom filter: four bits a digest, of a quarter of a thousand million. It may take a digest for one
-that occurs (of ten million, every 2500th; of a million, nearly none), never the reverse; so what
-goes by it keeps a little too much and removes nothing that is named. Which bits stand for a digest
-is another choice each time, so that what was kept once goes the next time. Exact sets would take
-tens of bytes a digest, or a file on a volume that may be full, or many passes over the text.
+A Bloom filter: four bits a digest, of 2^28 (32 MiB). It may take a digest for one that occurs (of
+ten million, every 2500th; of a million, nearly none), never the reverse; so what goes by it keeps a
+little too much and removes nothing that is named. Which bits stand for a digest is another choice
+each time, so that what was kept once goes the next time. Exact sets would take tens of bytes a
+digest, or a file on a volume that may be full, or many passes over the text.
 """
 
 from __future__ import annotations

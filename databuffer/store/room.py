@@ -99,7 +99,7 @@ class Room:
             if size > self._left or not self._is_fresh():
                 self._look()
             if size > self._left:
-                raise VolumeFull("what is free on the volume is its reserve (VOLUME_RESERVE_BYTES)")
+                raise VolumeFull("the volume is full up to its reserve (VOLUME_RESERVE_BYTES)")
             self._left -= size
             self._writing += size
 
