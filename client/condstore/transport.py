@@ -200,6 +200,8 @@ def reason(error: BaseException) -> str:
         return "no answer in time"
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
+            if not hasattr(cause, "reason"):
+                continue  # aiohttp's own; ssl's is below it
             return f"no TLS: {str(cause.reason or cause.args[-1]).lower().replace('_', ' ')}"
         if isinstance(cause, OSError) and cause.strerror:
             number = cause.errno or 0

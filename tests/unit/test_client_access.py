@@ -15,7 +15,7 @@ import certificates
 import pytest
 
 from condstore import access as entering
-from condstore.access import Access, Credential, TokenInTheClear
+from condstore.access import NOBODY, Access, Credential, TokenInTheClear
 from condstore.client import Client
 from condstore.commands import completing
 from condstore.config import Settings, access_of
@@ -32,8 +32,10 @@ from condstore.errors import (
 )
 from condstore.gw.sending import sending
 from condstore.producer import Producer
+from condstore.producer.exchange import Asked, connected
 from condstore.retry import ONCE, Policy
 from condstore.segments import Segment
+from condstore.transport import Timeouts
 from condstore.verify import verify
 
 QUICK = Policy(attempts=3, first=0.001, cap=0.002, patience=5.0)
@@ -463,10 +465,14 @@ def test_a_file_that_is_no_certificate_is_wrong_use(private, tmp_path, monkeypat
             Client(private.url).tags()
 
 
-def test_plain_http_on_a_port_of_tls_says_so(server):
-    """And not that something is not permitted."""
+async def test_plain_http_on_a_port_of_tls_says_so(server):
+    """And not that something is not permitted, whichever library is asked."""
+    url = server.url.replace("http:", "https:")
     with pytest.raises(ServerAway, match="no TLS: "):
-        Client(server.url.replace("http:", "https:"), policy=QUICK).tags()
+        Client(url, policy=QUICK).tags()
+    async with connected((url,), 1, QUICK, Timeouts(), NOBODY, "DB_BURL") as exchange:
+        with pytest.raises(ServerAway, match="no TLS: "):
+            await exchange.send(Asked("GET", "/ledger/head"))
 
 
 def test_a_credential_is_what_it_was_made_of():
