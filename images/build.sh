@@ -43,4 +43,4 @@ build condstore-databuffer Dockerfile.buffer
 build condstore-logic Dockerfile.logic
 build condstore-client Dockerfile.client --target client
 build condstore-producer Dockerfile.client --target producer
-store prune >/dev/null 2>&1 || true
+store rmi --prune >/dev/null  # what these replaced
