@@ -85,11 +85,11 @@ async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Take
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Keep other backups out of a directory, which is made if need be."""
+    """Keep other backups out of a directory, which is made if need be, for its owner alone."""
     here = content(directory)
     if here and records.RECORD not in here and records.UNFINISHED not in here and here != [_LOCK]:
         raise WrongBackup(f"{directory} is not empty and holds no backup: give another directory")
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     number = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
