@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 RECORD: Final = "backup.json"
 _FORMAT: Final = 1
+_HEX: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ class Record:
             raise ValueError("a newer version wrote it")
         told.pop("sha256")
         record = _record(told)
-        if record.encode() != raw or not all(map(DOCUMENT.fullmatch, record.state)):
+        names_fit = all(map(DOCUMENT.fullmatch, record.state))
+        if record.encode() != raw or not (names_fit and all(map(_HEX.fullmatch, record.missing))):
             raise ValueError("it is not what was written")
         return record
 
