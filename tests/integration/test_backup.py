@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from servers import databuffer, databuffer_at, eventually, logic
 
 from condstore import backup
 from condstore.backup import Until
+from condstore.backup import record as records
 from condstore.errors import DamagedBackup, UsageError, WrongBackup
 
 
@@ -49,6 +51,7 @@ def test_a_backup_under_load_is_the_store_of_one_moment(store, tmp_path):
     assert sound(tmp_path / "backup") == taken
     assert taken.blobs == taken.lsn
     store.expect(tmp_path / "backup", taken.lsn)
+    assert (tmp_path / "backup").stat().st_mode & 0o077 == 0, "others read what only some may"
 
 
 def test_the_next_backup_adds_and_rewrites_nothing(store, tmp_path):
@@ -135,10 +138,30 @@ def test_what_cannot_be_restored_is_refused_before_a_byte_is_written(store, tmp_
         backup.restore(directory, tmp_path / "volume")
     with pytest.raises(WrongBackup, match=r"no backup here: no backup\.json"):
         backup.restore(tmp_path / "volume", tmp_path / "no")
-    for lsn, time in ((0, None), (3, "2026-01-01"), (None, "yesterday")):
-        with pytest.raises(UsageError):
-            Until.parse(lsn, time)
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    "time", ["yesterday", "", "0001-01-01T00:00+05:00", "9999-12-31T23:59-05:00"]
+)
+def test_a_time_that_is_none_is_wrong_use(time):
+    """Above all an empty one, of a variable that was not set, is not taken for the end of all."""
+    with pytest.raises(UsageError, match="write it as"):
+        Until.parse(None, time)
+    with pytest.raises(UsageError, match="give one of them"):
+        Until.parse(3, time)
+    with pytest.raises(UsageError, match="the first entry is LSN 1"):
+        Until.parse(0, None)
+
+
+def test_a_backup_knows_of_the_times_of_its_entries(store, tmp_path):
+    """Where the clock of who takes it is behind that of the databuffer, too."""
+    for number in range(3):
+        store.put(b"payload %d" % number)
+    taken = backup.backup(store.url, tmp_path / "backup").record
+    records.write(tmp_path / "backup", replace(taken, time="2000-01-01T00:00:00.000000Z"))
+    until = Until.parse(None, taken.last)
+    assert backup.restore(tmp_path / "backup", tmp_path / "restored", until=until).lsn == 3
 
 
 def test_a_volume_of_two_parts_is_restored_into_two(store, tmp_path):
@@ -194,6 +217,10 @@ def test_what_the_store_has_lost_does_not_keep_the_rest_from_being_backed_up(pro
     found = backup.verify(tmp_path / "backup").problems
     assert [name in problem for name, problem in zip(lost, found, strict=True)] == [True, True]
     assert backup.restore(tmp_path / "backup", tmp_path / "restored").missing == lost
+    half = tmp_path / "backup" / by_content[b"lost"].relative_to(tmp_path / "volume")
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_bytes(b"lo")  # a run that was killed, before the store lost it
+    assert backup.restore(tmp_path / "backup", tmp_path / "restored-too").missing == lost
     for content in (b"lost", b"damaged"):
         process.ask("POST", "/blobs", content)
     assert backup.backup(process.url, tmp_path / "backup").record.missing == ()
@@ -267,6 +294,18 @@ def test_under_its_new_id_a_restored_store_never_answers_what_was_lost(tmp_path)
                 assert found.json()["payloads"][0]["name"] == "new"
     finally:
         buffer.kill()
+
+
+def test_no_path_is_made_of_what_a_record_says(store, tmp_path):
+    """Whoever may write into a backup does not choose which file the next run writes."""
+    store.put(b"payload")
+    taken = backup.backup(store.url, tmp_path / "backup").record
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"kept")
+    records.write(tmp_path / "backup", replace(taken, missing=(f"../../{kept}",)))
+    with pytest.raises(DamagedBackup, match="not what was written"):
+        backup.backup(store.url, tmp_path / "backup")
+    assert kept.read_bytes() == b"kept"
 
 
 def test_tokens_that_were_revoked_later_are_named(store, tmp_path):

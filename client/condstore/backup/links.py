@@ -65,7 +65,7 @@ def time_of(line: bytes) -> str:
 
 def written(moment: datetime) -> str:
     """Write a time as lines have it; the moment must have a zone."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def named(lines: list[bytes]) -> set[str]:

@@ -50,20 +50,19 @@ class Until:
         >>> Until.parse(None, "2026-11-20T23:17:00+01:00").time
         '2026-11-20T22:17:00.000000Z'
         """
-        if lsn is not None and time:
+        if lsn is not None and time is not None:
             raise UsageError("--lsn and --time both say where to end: give one of them")
         if lsn is not None and lsn < 1:
             raise UsageError(f"--lsn {lsn}: the first entry is LSN 1")
-        if not time:
+        if time is None:
             return cls(lsn)
         try:
             moment = datetime.fromisoformat(time)
-        except ValueError:
+            return cls(None, written(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
+        except (ValueError, OverflowError):
             raise UsageError(
-                f"--time {time}: write it as 2026-11-20T23:17:00Z (ISO 8601; UTC without a zone)"
+                f"--time {time!r}: write it as 2026-11-20T23:17:00Z (ISO 8601; UTC without a zone)"
             ) from None
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return cls(None, written(zoned))
 
     def kept(self, segment: Segment, lines: list[bytes]) -> int:
         """Return how many of a segment's lines to keep; times never go back in a ledger."""
@@ -119,9 +118,10 @@ def restore(
 def _refuse_beyond(record: Record, until: Until) -> None:
     if until.lsn is not None and until.lsn > record.lsn:
         raise WrongBackup(f"the backup ends at LSN {record.lsn} ({record.last})")
-    if until.time > record.time:
+    known = max(record.time, record.last)  # two clocks: of who took it, and of the databuffer
+    if until.time > known:
         raise WrongBackup(
-            f"the backup knows of nothing after {record.time}, when it was taken: "
+            f"the backup knows of nothing after {known}, when it was taken: "
             "without --time all of it is restored"
         )
 
@@ -239,6 +239,8 @@ class _Restoring:
         except FileNotFoundError:
             return None
         except DamagedPayload as error:
+            if name in self.record.missing:  # the half of it that a killed run brought
+                return None
             raise self._damage(name, "damaged") from error
 
     def _damage(self, name: str, what: str) -> DamagedBackup:
