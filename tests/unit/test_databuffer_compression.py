@@ -20,26 +20,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from long import at_length
+from opened import with_ledger as with_ledger_of
 
 from databuffer.errors import BadFrame, DamagedLedger, InProgress, Stopping, VolumeFull
 from databuffer.store import frames, segments
-from databuffer.store.disk import Disk
 from databuffer.store.protocols import NewEntry
-from databuffer.store.volume_ledger import VolumeLedger
 
 SMALL = 5000
 
 
-async def with_ledger(root, work, segment_bytes=SMALL):
-    """Open a ledger, do the work, close it."""
-    disk = Disk(4, "test")
-    ledger = VolumeLedger(root, disk, segment_bytes)
-    try:
-        await ledger.open()
-        return await work(ledger)
-    finally:
-        await ledger.close()
-        disk.close()
+def with_ledger(root, work, segment_bytes=SMALL):
+    """Open a ledger of several segments, do the work, close it."""
+    return with_ledger_of(root, work, segment_bytes)
 
 
 async def fill(ledger, count=60, size=30):

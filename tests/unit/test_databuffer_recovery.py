@@ -11,27 +11,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opened import with_ledger
 
 from databuffer.errors import DamagedLedger, LedgerFailed, VolumeFull, VolumeInUse
 from databuffer.store import atomic
 from databuffer.store.disk import Disk
 from databuffer.store.protocols import NewEntry
 from databuffer.store.volume_blobs import VolumeBlobs
-from databuffer.store.volume_ledger import VolumeLedger
 
 FIRST = f"{1:020d}.jsonl"
-
-
-async def with_ledger(root, work, segment_bytes=1 << 20):
-    """Open a ledger, do the work, close it."""
-    disk = Disk(2, "test")
-    ledger = VolumeLedger(root, disk, segment_bytes)
-    try:
-        await ledger.open()
-        return await work(ledger)
-    finally:
-        await ledger.close()
-        disk.close()
 
 
 async def fill(ledger, count=6):

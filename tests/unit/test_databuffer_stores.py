@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import pytest
+from opened import content_of
 
 from databuffer.errors import BeyondHead, DigestMismatch, KeysMoved, Unknown
 from databuffer.names import Digest
@@ -73,15 +74,6 @@ async def stream(*chunks):
     for chunk in chunks:
         await asyncio.sleep(0)
         yield chunk
-
-
-async def content_of(blobs, digest):
-    """Read a blob whole."""
-    blob = await blobs.open(digest)
-    try:
-        return await blob.read(0, blob.size)
-    finally:
-        blob.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", LARGE])

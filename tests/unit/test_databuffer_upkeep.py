@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from opened import content_of
 
 from databuffer.errors import Unknown
 from databuffer.names import Digest
@@ -65,15 +66,6 @@ async def listed(blobs, named=()):
     return [
         one for part in range(256) for one in await blobs.unnamed(part, set(named).__contains__)
     ]
-
-
-async def content_of(blobs, digest):
-    """Read a blob whole."""
-    blob = await blobs.open(digest)
-    try:
-        return await blob.read(0, blob.size)
-    finally:
-        blob.close()
 
 
 async def test_what_is_not_named_is_listed_by_parts(blobs, clock):
