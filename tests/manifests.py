@@ -65,13 +65,21 @@ def named(objects: tuple[Object, ...], kind: str, name: str) -> Object:
     return found[0]
 
 
-def templates(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
-    """Yield every pod template with the name of what it belongs to."""
-    for one in objects:
-        if one["kind"] == "CronJob":
-            yield one["metadata"]["name"], one["spec"]["jobTemplate"]["spec"]["template"]
-        elif one["kind"] in TEMPLATED:
-            yield one["metadata"]["name"], one["spec"]["template"]
+def templates(objects: tuple[Object, ...]) -> list[tuple[str, Object]]:
+    """Return every pod template, of which there must be one, with the name of whose it is."""
+    jobs = of_kind(objects, "CronJob")
+    found = [
+        *(
+            (one["metadata"]["name"], one["spec"]["template"])
+            for one in of_kind(objects, *TEMPLATED)
+        ),
+        *(
+            (one["metadata"]["name"], one["spec"]["jobTemplate"]["spec"]["template"])
+            for one in jobs
+        ),
+    ]
+    assert found, "a test of all pods would try none"
+    return found
 
 
 def containers(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object, Object]]:

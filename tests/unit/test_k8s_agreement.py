@@ -157,10 +157,9 @@ def test_every_secret_file_is_mounted(overlay):
 def test_the_secret_made_for_one_node_has_what_is_mounted():
     """The files that the comment of overlays/dev tells to make are the keys of the Secret."""
     made = named(rendered("dev"), "Secret", "condstore")["data"]
-    for _, pod, _ in containers(rendered("dev")):
-        for volume in pod["volumes"]:
-            for item in volume.get("secret", {}).get("items", []):
-                assert item["key"] in made
+    volumes = [volume for _, pod, _ in containers(rendered("dev")) for volume in pod["volumes"]]
+    mounted = [item for volume in volumes for item in volume.get("secret", {}).get("items", [])]
+    assert {item["key"] for item in mounted} == made.keys()
 
 
 def test_ports_are_those_that_the_code_listens_on(objects, secret_files):
