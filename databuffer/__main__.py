@@ -108,7 +108,7 @@ async def _certificate(config: Config) -> AsyncIterator[Certificate | None]:
 
 
 def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Return what SIGTERM sets, and what Ctrl-C sets besides: a person waits."""
+    """Return what SIGTERM and a terminal that closes set; Ctrl-C sets both: a person waits."""
     loop, stop, hurry = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
 
     def hurried() -> None:
@@ -117,6 +117,8 @@ def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
 
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, hurried)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
     return stop, hurry
 
 

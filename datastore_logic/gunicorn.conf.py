@@ -12,6 +12,7 @@ import math
 import os
 import resource
 import shutil
+import signal
 import socket
 import sys
 from itertools import count
@@ -91,6 +92,7 @@ _numbers: dict[int, int] = {}
 def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
     logs.catch(_config.log_format)
+    _stop_on_hang_up(server)
     _allow_many_files()
     _refuse_strangers(server)
     _refuse_useless_certificates()
@@ -174,6 +176,15 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
 
     number = _numbers.pop(worker.age)
     mark_process_dead(number, path=str(_config.metrics_path))  # type: ignore[no-untyped-call]
+
+
+def _stop_on_hang_up(server: Arbiter) -> None:
+    """Stop when the terminal closes, but under nohup: gunicorn's reload would run this file anew.
+
+    What it keeps of the workers would be lost, and there is nothing to reload.
+    """
+    is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    server.handle_hup = (lambda: None) if is_ignored else server.handle_term
 
 
 def _refuse_strangers(server: Arbiter) -> None:

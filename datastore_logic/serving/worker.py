@@ -31,6 +31,7 @@ from __future__ import annotations
 import errno
 import logging
 import resource
+import signal
 import sys
 from collections import deque
 from dataclasses import replace
@@ -134,6 +135,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn is not typed
         self._last_free = monotonic()
         self._crowded_since: float | None = None
         self._told_of = -1  # connections that `watch` was told of last: at first it knows of none
+
+    def init_signals(self) -> None:
+        """Leave SIGHUP to the arbiter: when a terminal closes all of its processes get it."""
+        super().init_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def run(self) -> None:
         """Serve until told to stop."""

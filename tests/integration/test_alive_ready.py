@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import signal
 import socket
 import time
@@ -70,6 +71,20 @@ def test_a_tier_that_stops_says_so_and_serves_on_for_a_while(tmp_path, tier):
         assert time.monotonic() - began > 1.4
         assert stopped.ended(10) == 0
         assert time.monotonic() - began < 8
+
+
+def test_a_terminal_that_closes_stops_a_tier_in_order(tmp_path):
+    """SIGHUP, which each of its processes gets, is as SIGTERM; under nohup it is nothing."""
+    with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path) as tier:
+        for running in (tier, buffer):
+            os.killpg(running.process.pid, signal.SIGHUP)
+            assert running.ended(10) == 0
+            running.command.insert(0, "nohup")
+            running.restart()
+            os.killpg(running.process.pid, signal.SIGHUP)
+            assert ask("GET", f"{running.url}/livez").status == 200
+            assert running.stop() == 0
+            assert "Traceback" not in running.log.read_text()
 
 
 def test_readers_that_wait_do_not_hold_up_a_stop(tmp_path, buffer):
