@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from datastore_logic.domain.bare import row_of
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.events import ListChange, TimelinesChanged
 from datastore_logic.domain.moment import Interval, Moment
 from datastore_logic.domain.tags import PayloadTypeName, TagName
 from datastore_logic.domain.timeline import Payload, Row
+from datastore_logic.errors import NotFound
 from datastore_logic.view.apply import apply_entry
+from datastore_logic.view.contents import find_content
 from datastore_logic.view.database import NO_HASH, Database
 from datastore_logic.view.entries import Context, read_entry
+from datastore_logic.view.iovs import rows_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from datastore_logic.domain.tags import TagRef, TagState
     from datastore_logic.view.database import Snapshot
 
 STREAM = TagName("stream")
@@ -115,3 +120,18 @@ def change(
 def changed(*args: Any, **told: Any) -> TimelinesChanged:
     """Return the entry of one change; the arguments are those of `change`."""
     return TimelinesChanged((change(*args, **told),))
+
+
+def told(snapshot: Snapshot, ref: TagRef) -> tuple[TagState, dict[str, tuple[Row, ...]]] | None:
+    """Return the state and the rows of each type that a reference names; None: nothing."""
+    try:
+        content = find_content(snapshot, ref)
+    except NotFound:
+        return None
+    rows = {
+        held.payload_type: tuple(
+            row_of(columns) for _, *columns, _ in rows_between(snapshot, held, None, content.as_of)
+        )
+        for held in content.lists
+    }
+    return content.tag.state, rows

@@ -16,22 +16,19 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ledger_view import STREAM
+from ledger_view import STREAM, told
 from logic_fakes import FakeBuffer
 from long import at_length
 from urllib3.exceptions import ProtocolError
 from view_oracle import NAMES, Oracle
 
-from datastore_logic.domain.bare import row_of
 from datastore_logic.domain.tags import Digest, TagName, TagRef
-from datastore_logic.errors import BufferAway, NotFound
+from datastore_logic.errors import BufferAway
 from datastore_logic.view import starting as starting_module
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
-from datastore_logic.view.contents import find_content
 from datastore_logic.view.copier import copied
 from datastore_logic.view.database import SCHEMA_VERSION, Database
-from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.packing import packed
 from datastore_logic.view.replica import Replica
 from datastore_logic.view.starting import Starting
@@ -161,21 +158,6 @@ def test_a_view_from_a_checkpoint_is_the_one_from_the_ledger(tmp_path_factory, s
             for lsn, state in enumerate(oracle.past):
                 for name in NAMES:
                     assert told(snapshot, TagRef(TagName(name), lsn=lsn)) == state.get(name)
-
-
-def told(snapshot, ref):
-    """Return the state and the rows of each type that a reference names; None: nothing."""
-    try:
-        content = find_content(snapshot, ref)
-    except NotFound:
-        return None
-    held = {
-        one.payload_type: tuple(
-            row_of(columns) for _, *columns, _ in rows_between(snapshot, one, None, content.as_of)
-        )
-        for one in content.lists
-    }
-    return content.tag.state, held
 
 
 def test_it_answers_nothing_before_it_has_caught_up(buffer, made, tmp_path):

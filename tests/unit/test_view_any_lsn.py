@@ -4,15 +4,13 @@ from contextlib import suppress
 from random import Random
 
 import pytest
-from ledger_view import LedgerView
+from ledger_view import LedgerView, told
 from view_oracle import NAMES, Oracle
 
-from datastore_logic.domain.bare import row_of
 from datastore_logic.domain.tags import TagName, TagRef
 from datastore_logic.errors import NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.fingerprints import tag_fingerprint
-from datastore_logic.view.iovs import rows_between
 from datastore_logic.view.lists import lists_of
 from datastore_logic.view.proposals import open_proposals, proposal, proposal_of
 from datastore_logic.view.tags import find_tag
@@ -30,21 +28,6 @@ def lived(request, tmp_path_factory):
         view.add(oracle.step())
     yield oracle, view
     view.close()
-
-
-def told(snapshot, ref):
-    """Return the state and the rows of each type that a reference names; None: nothing."""
-    try:
-        content = find_content(snapshot, ref)
-    except NotFound:
-        return None
-    rows = {
-        held.payload_type: tuple(
-            row_of(columns) for _, *columns, _ in rows_between(snapshot, held, None, content.as_of)
-        )
-        for held in content.lists
-    }
-    return content.tag.state, rows
 
 
 def test_every_lsn_is_answered_as_it_stood(lived):
