@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from condstore.stages import Tell
 
 _LOCK: Final = "backup.lock"
+_SEE: Final = "`condstore verify` names all that is wrong there; the last backup stays as it is"
 _NOT_TAKEN: Final = frozenset({"checkpoint"})
 """Documents that are made again: a replica's checkpoint names a blob of this ledger id."""
 
@@ -223,7 +224,7 @@ class _Run:
         if (self.links.lsn, self.links.hash) != (self.head.lsn, self.head.hash) and self.head.lsn:
             raise DamagedBackup(
                 f"{self.url}: the ledger ends at LSN {self.links.lsn}, its head says "
-                f"{self.head.lsn} with another hash: condstore verify"
+                f"{self.head.lsn} with another hash; {_SEE}"
             )
 
     def _hear(self) -> None:
@@ -237,7 +238,7 @@ class _Run:
                 self.links.follow(line)
                 self._room().add(line)
         except Broken as broken:
-            raise DamagedBackup(f"{self.url}: {broken}: condstore verify") from broken
+            raise DamagedBackup(f"{self.url}: {broken}; {_SEE}") from broken
         return self._lacking(lines)
 
     def _room(self) -> SegmentFile:
