@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from databuffer.log_lines import Lines
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -64,7 +66,7 @@ class Json(logging.Formatter):
 
 def begin(form: LogFormat, level: str) -> None:
     """Log to stderr from here on, Python's warnings and what nobody catches among it."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Lines(sys.stderr)
     handler.setFormatter(Json() if form is LogFormat.JSON else Text())
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.captureWarnings(capture=True)

@@ -16,6 +16,8 @@ from enum import StrEnum
 from logging.config import dictConfig
 from typing import TYPE_CHECKING, Any, Final
 
+from datastore_logic.log_lines import Lines
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -66,7 +68,7 @@ class Json(logging.Formatter):
 def settings(form: LogFormat, level: str, gunicorn: str) -> dict[str, Any]:
     """Return what `logging.config.dictConfig` takes, with a level of gunicorn's own."""
     formatter = Json if form is LogFormat.JSON else Text
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "ours"}
+    handler = {"()": Lines, "stream": "ext://sys.stderr", "formatter": "ours"}
     return {
         "version": 1,
         "disable_existing_loggers": False,

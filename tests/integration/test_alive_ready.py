@@ -87,6 +87,22 @@ def test_a_terminal_that_closes_stops_a_tier_in_order(tmp_path):
             assert "Traceback" not in running.log.read_text()
 
 
+def test_a_log_that_nobody_reads_stops_neither_tier(tmp_path):
+    """Its pipe is full; both serve on, and stop in order."""
+    with contextlib.ExitStack() as stack:
+        for name in ("databuffer.log", "logic.log"):
+            os.mkfifo(tmp_path / name)
+            unread = os.open(tmp_path / name, os.O_RDONLY | os.O_NONBLOCK)
+            stack.callback(os.close, unread)
+        buffer = stack.enter_context(databuffer(tmp_path, LOG_LEVEL="debug"))
+        tier = stack.enter_context(logic(buffer.url, tmp_path, workers=1, LOG_LEVEL="debug"))
+        for running in (tier, buffer):
+            with kept_alive(running.url) as connection:
+                for _ in range(800):
+                    assert asked(connection, "/no-such-path")[0] == 404
+            assert running.stop() == 0
+
+
 def test_readers_that_wait_do_not_hold_up_a_stop(tmp_path, buffer):
     """Neither who waits for an LSN that does not come, nor a follower's long poll."""
     with logic(buffer.url, tmp_path, VIEW_WAIT="1") as pod:
