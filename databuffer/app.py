@@ -11,6 +11,7 @@ from databuffer.access.secrets import TierSecrets, parse_secret_file
 from databuffer.buffer.files import BufferFiles
 from databuffer.buffer.service import StreamingBuffer
 from databuffer.config import Authentication
+from databuffer.errors import CannotStart
 from databuffer.gate import Places
 from databuffer.health import Health
 from databuffer.store.disk import Disk
@@ -123,8 +124,10 @@ def _open(
 ) -> Lifetime:
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
+            if blobs.there and not ledger.there:
+                raise CannotStart("there are payloads, yet no ledger: is its volume mounted?")
             await ledger.open()  # first: it takes the volume
-            await disk.run(blobs.prepare)
+            await disk.run(blobs.prepare, known=ledger.head().lsn > 0)
             await disk.run(documents.prepare)
             await buffer.open()
             yield

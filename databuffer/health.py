@@ -71,18 +71,16 @@ class Health:
             "files": "behind the ledger" if self._buffer.behind else "ok",
             "volume": "ok",
         }
+        volumes: dict[str, Measured] = {}
         try:
+            volumes = await self._measured()
             await self._disk.run(atomic.replace, self._probe, b"ok")
         except StorageFailed as error:
             checks["volume"] = str(error)
-        volumes = await self._measured()
         if short := [name for name, volume in volumes.items() if volume.short]:
             least = volumes[short[0]].reserve
             checks["volume"] = f"less than {least} bytes free for {' and '.join(short)}"
         return Report(checks, volumes)
 
     async def _measured(self) -> dict[str, Measured]:
-        try:
-            return {name: await self._disk.run(room.measure) for name, room in self._rooms.items()}
-        except StorageFailed:  # what is wrong, the probe has said
-            return {}
+        return {name: await self._disk.run(room.measure) for name, room in self._rooms.items()}

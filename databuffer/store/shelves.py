@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from databuffer.errors import StorageFailed
 from databuffer.names import Digest
 from databuffer.store import atomic
 from databuffer.store.protocols import LATELY, Unasked
@@ -59,10 +60,16 @@ class Shelves:
 
     def open(self, digest: Digest) -> atomic.Folder:
         """Open the folder for the blob's file, making it if need be."""
-        folder = self._folder(digest.hex)
+        folder = Path(self._folder(digest.hex))
         if digest.hex[:4] not in self._durable:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            for path in (folder.parent, folder):  # not `base`, lest it be made beside its volume
+                path.mkdir(exist_ok=True)
         return atomic.Folder(folder)
+
+    def refuse_if_gone(self) -> None:
+        """Raise `StorageFailed` if not one file but all of them are gone."""
+        if not self._base.is_dir():
+            raise StorageFailed(f"{self._base} is gone: is its volume mounted?")
 
     def settle(self, digest: Digest, folder: atomic.Folder) -> None:
         """Make the blob's name durable, and the directories above it, those once a process.

@@ -18,6 +18,7 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING
 
 from databuffer.errors import (
+    CannotStart,
     DatabufferError,
     DigestMismatch,
     StorageFailed,
@@ -132,8 +133,19 @@ class VolumeBlobs:
         self._journal = Journal(root / "journal", journal_bytes, partial(watch.synced, "blobs"))
         self._settling: asyncio.Task[None] | None = None
 
-    def prepare(self) -> None:
-        """Make the directories, sweep temporary files, put back what was journalled or aside."""
+    @property
+    def there(self) -> bool:
+        """Whether there is a directory for blobs, with or without any."""
+        return self._base.is_dir()
+
+    def prepare(self, *, known: bool = False) -> None:
+        """Make the directories, sweep temporary files, put back what was journalled or aside.
+
+        Where they must be there, because the ledger is `known` to have entries, `CannotStart` is
+        raised if they are not.
+        """
+        if known and not self.there:
+            raise CannotStart(f"there is a ledger, yet no {self._base}: is its volume mounted?")
         atomic.prepare_directory(self._root)
         atomic.make_directory(self._base)
         try:
@@ -185,7 +197,7 @@ class VolumeBlobs:
 
     async def sizes(self, digests: Sequence[Digest]) -> list[int | None]:
         """Say how long each blob is, in one call into the pool; None for one that is not there."""
-        return await self._disk.run(lambda: [self._shelves.ask(digest) for digest in digests])
+        return await self._disk.run(self._sizes, digests)
 
     async def contents(
         self, digests: Sequence[Digest], most: int, largest: int
@@ -329,6 +341,12 @@ class VolumeBlobs:
             raise StorageFailed(f"blob {digest} is damaged on disk")
         return Stored(digest, upload.size, created)
 
+    def _sizes(self, digests: Sequence[Digest]) -> list[int | None]:
+        found = [self._shelves.ask(digest) for digest in digests]
+        if None in found:
+            self._shelves.refuse_if_gone()
+        return found
+
     def _contents(
         self, digests: Sequence[Digest], most: int, largest: int
     ) -> list[bytes | int | None]:
@@ -340,12 +358,15 @@ class VolumeBlobs:
                 break
             most -= size
             taken.append(content)
+        if None in taken:
+            self._shelves.refuse_if_gone()
         return taken
 
     def _open(self, digest: Digest) -> VolumeBlob:
         try:
             return VolumeBlob(self._disk, self._shelves.path(digest))
         except FileNotFoundError:
+            self._shelves.refuse_if_gone()
             raise Unknown(f"no blob {digest}") from None
 
 

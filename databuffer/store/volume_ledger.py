@@ -144,6 +144,11 @@ class VolumeLedger:
         return await self._compression.run()
 
     @property
+    def there(self) -> bool:
+        """Whether there is anything of a ledger in the directory."""
+        return any(self._root.glob("*.json*"))
+
+    @property
     def waiting(self) -> int:
         """How many entries wait to be decided."""
         return len(self._queue)

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from load import AWAY, BufferLoad, ask, at_once, client_session, post_json, seeded
@@ -329,3 +330,38 @@ def test_a_volume_turned_read_only_is_refused_and_left_as_it_is(tmp_path):
     assert len(printed) == 1, printed
     assert printed[0].startswith("databuffer: cannot start: ")
     VolumeOracle(volume).check()
+
+
+# Not mounted -----------------------------------------------------------------------------------
+
+
+def test_a_volume_that_is_not_mounted_is_not_begun_anew_beside_it(tmp_path):
+    """Neither at a start nor while it runs: what was stored there would be gone once it is back."""
+    two = {"VOLUME_ROOT": str(tmp_path / "adml"), "DTVOLROOT": str(tmp_path / "data")}
+    databuffer = databuffer_at(tmp_path, **two)
+    with _started(SimpleNamespace(running=databuffer)):
+        url = databuffer.url
+        assert ask("POST", f"{url}/ledger", note()).status == 201
+        (tmp_path / "data").rename(tmp_path / "away")
+        (tmp_path / "data").mkdir()
+        asked = {"digests": [f"sha256:{'0' * 64}"]}
+        for answer in (
+            ask("POST", f"{url}/blobs", BLOB + b"!"),
+            ask("POST", f"{url}/blobs", LARGE),
+            ask("POST", f"{url}/blobs/missing", asked),
+            ask("GET", f"{url}/blobs/sha256:{'0' * 64}"),
+        ):
+            assert (answer.status, answer.json["code"]) == (500, "storage_failed"), answer
+        eventually(lambda: ask("GET", f"{url}/readyz").status == 503)
+        (tmp_path / "data").rmdir()
+        (tmp_path / "away").rename(tmp_path / "data")
+        assert ask("POST", f"{url}/blobs", BLOB + b"!").status == 201
+        assert databuffer.stop() == 0
+        for name in ("data", "adml"):
+            (tmp_path / name).rename(tmp_path / "away")
+            (tmp_path / name).mkdir()
+            status, printed = databuffer.refusal()
+            assert (status, len(printed)) == (1, 1), printed
+            assert "is its volume mounted?" in printed[0]
+            shutil.rmtree(tmp_path / name)
+            (tmp_path / "away").rename(tmp_path / name)

@@ -51,6 +51,8 @@ def test_killed_while_removing_it_loses_nothing_that_is_named(tmp_path, seed):
     """Whenever that is; producers name blobs meanwhile that they asked for, or just know of."""
     chance = seeded(seed)
     volume = tmp_path / "volume"
+    with databuffer(tmp_path) as buffer:  # which begins a ledger: without one it takes no payloads
+        assert buffer.stop() == 0
     digests = stored(volume, COUNT)
     chance.shuffle(digests)
     asked, known = digests[NAMED : NAMED + 40], digests[NAMED + 40 : NAMED + 80]
