@@ -144,4 +144,6 @@ class Follower:
         self._database.prepare()
         with self._database.applying() as view:
             view.execute("UPDATE link SET reachable = ?, since = ?", (reachable, now))
+        if reachable and self._reachable is False:
+            log.info("the databuffer is reached again, the ledger is followed")
         self._reachable = reachable

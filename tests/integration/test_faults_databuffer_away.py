@@ -155,6 +155,7 @@ def test_a_replica_that_starts_while_the_databuffer_is_away_serves_its_old_view(
     buffer.restart()
     seen_back(pod)
     assert ask("POST", f"{pod.url}/stream", segment(5)).status == 201
+    eventually(lambda: "the databuffer is reached again" in pod.log.read_text())
 
 
 def test_a_replica_without_a_view_waits_for_the_databuffer(tmp_path):
