@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from condstore import landing
+from condstore.backup import unfinished
 from condstore.backup.layout import DOCUMENT, NAME
 from condstore.chain import START
 from condstore.errors import DamagedBackup, WrongBackup
@@ -107,7 +108,7 @@ def read(directory: Path) -> Record:
     try:
         return Record.parse(path.read_bytes())
     except FileNotFoundError:
-        if (directory / UNFINISHED).exists():
+        if unfinished.is_in(directory):
             what = "the first backup here was never finished; run it again"
         else:
             what = f"there is no backup here: no {RECORD}"
@@ -122,29 +123,3 @@ def write(directory: Path, record: Record) -> None:
     """Put a record into a directory, durably, in the place of the one before it."""
     with landing.published(directory / RECORD) as file:
         file.write(record.encode())
-
-
-UNFINISHED: Final = "unfinished.json"
-"""There while a backup is being taken: beside what the record names lies what may not be whole."""
-
-
-def begin(directory: Path, ledger: str) -> None:
-    """Say durably that a backup of this ledger is being taken."""
-    with landing.published(directory / UNFINISHED) as file:
-        file.write(orjson.dumps({"ledger": ledger}))
-
-
-def end(directory: Path) -> None:
-    """Take that back."""
-    (directory / UNFINISHED).unlink(missing_ok=True)
-    landing.sync_directory(directory)
-
-
-def begun(directory: Path) -> str:
-    """Return the id of the ledger of which an unfinished backup is here, "" if none is."""
-    try:
-        return str(orjson.loads((directory / UNFINISHED).read_bytes())["ledger"])
-    except FileNotFoundError:
-        return ""
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedBackup(f"{directory / UNFINISHED} is damaged: {error}") from error

@@ -15,36 +15,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import fcntl
-import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from condstore import interrupts, landing, ledger
 from condstore.access import NOBODY, Access
+from condstore.backup import directory as directories
 from condstore.backup import record as records
+from condstore.backup import unfinished
 from condstore.backup.fetching import AT_ONCE, Fetching
 from condstore.backup.layout import DOCUMENT, NAME, Layout, content, manifest, segment_name
 from condstore.backup.links import Broken, Links, kept_here, named, written
 from condstore.backup.record import Record, Segment
 from condstore.backup.segments import SegmentFile, in_file, lines_of
 from condstore.backup.shelf import Seen, Shelf
-from condstore.errors import DamagedBackup, NotFound, WrongBackup
+from condstore.errors import DamagedBackup, NotFound
 from condstore.producer.exchange import Asked, connected
 from condstore.retry import HASTY, PATIENT
 from condstore.stages import ENTRIES, PAYLOADS, nobody
 from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from condstore.ledger import Head
     from condstore.producer.exchange import Exchange
     from condstore.stages import Tell
 
-_LOCK: Final = "backup.lock"
 _SEE: Final = "`condstore verify` names all that is wrong there; the last backup stays as it is"
 _NOT_TAKEN: Final = frozenset({"checkpoint"})
 """Documents that are made again: a replica's checkpoint names a blob of this ledger id."""
@@ -78,52 +76,10 @@ async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Take
         now = written(datetime.now(UTC))
         head = await ledger.head(exchange, url)
     async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
-        with _locked(directory):
-            before = _before(directory, head)
+        with directories.locked(directory):
+            before = directories.last(directory, head)
             run = _Run(url, exchange, Layout.at(directory), before, head, tell)
             return await run.all(now)
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Keep other backups out of a directory, which is made if need be, for its owner alone."""
-    here = content(directory)
-    if here and records.RECORD not in here and records.UNFINISHED not in here and here != [_LOCK]:
-        raise WrongBackup(f"{directory} is not empty and holds no backup: give another directory")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WrongBackup(f"another backup into {directory} is under way") from None
-    else:
-        yield
-    finally:
-        os.close(number)
-
-
-def _before(directory: Path, head: Head) -> Record:
-    """Return the record of the last backup here, of nothing if there is none.
-
-    Raises `WrongBackup` if it, or one that was begun, is of another ledger or of another history.
-    """
-    begun = records.begun(directory)
-    if (directory / records.RECORD).exists():
-        found = records.read(directory)
-    else:
-        found = Record(begun or head.ledger)
-    if found.ledger != head.ledger:
-        raise WrongBackup(
-            f"{directory} is a backup of ledger {found.ledger}, the databuffer serves ledger "
-            f"{head.ledger} (was it restored?): give another directory"
-        )
-    if head.lsn < found.lsn or (head.lsn == found.lsn and found.lsn and head.hash != found.hash):
-        raise WrongBackup(
-            f"{directory} holds ledger {found.ledger} up to LSN {found.lsn}, the databuffer has "
-            f"another history of it up to LSN {head.lsn}: entries were lost there. Keep this "
-            "backup, and find out what happened"
-        )
-    return found
 
 
 @dataclass(slots=True)
@@ -161,7 +117,7 @@ class _Run:
         return await asyncio.to_thread(self._end, now, state, fetching)
 
     def _news(self, state: dict[str, str]) -> bool:
-        self.resumed = bool(records.begun(self.to.root))
+        self.resumed = bool(unfinished.begun(self.to.root))
         return (
             self.resumed
             or self.head.lsn > self.before.lsn
@@ -173,7 +129,7 @@ class _Run:
     def _begin(self) -> None:
         """Make room for what comes, after what an earlier run left half done."""
         if not self.resumed:
-            records.begin(self.to.root, self.head.ledger)
+            unfinished.begin(self.to.root, self.head.ledger)
         self.to.make()
         for folder in (self.to.root, self.to.ledger, self.to.state):
             for stray in folder.glob(".*.new"):
@@ -305,7 +261,7 @@ class _Run:
         with landing.published(self.to.manifest) as file:
             file.write(manifest(record.ledger, [one.name for one in record.segments]))
         records.write(self.to.root, record)
-        records.end(self.to.root)
+        unfinished.end(self.to.root)
         entries = record.lsn - self.before.lsn
         return Taken(self.to.root, record, entries, came, fetching.size)
 

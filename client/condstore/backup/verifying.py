@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from condstore.backup import reading
+from condstore.backup import reading, unfinished
 from condstore.backup import record as records
 from condstore.backup.layout import FORMAT, Layout
 from condstore.backup.links import Links, kept_here, named
@@ -53,10 +53,10 @@ def verify(directory: Path, *, tell: Tell = nobody) -> Checked:
     record = records.read(directory)
     check = _Check(Layout.at(directory), record, tell)
     problems = [*check.ledger(), *check.lost()]
-    unfinished = bool(records.begun(directory))
-    if not unfinished and records.read(directory) == record:  # else a later run is changing them
+    begun = bool(unfinished.begun(directory))
+    if not begun and records.read(directory) == record:  # else a later run is changing them
         problems += [*check.manifest(), *check.documents()]
-    return Checked(directory, record, check.payloads, unfinished, tuple(problems))
+    return Checked(directory, record, check.payloads, begun, tuple(problems))
 
 
 @dataclass(slots=True)
