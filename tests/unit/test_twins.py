@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TWINS = {
+    "log_lines": ["Lines", "_is_full", "_unread", "_takes", "_told"],
     "logs": ["LogFormat", "Text.formatMessage", "Json", "_sound", "_uncaught_in_thread"],
     "loopback": ["is_loopback"],
     "probe": ["_asked", "_connection"],
