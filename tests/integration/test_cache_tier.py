@@ -184,6 +184,37 @@ def test_a_part_of_a_payload_is_fetched_as_that_part(site):
     assert (again.status, again.data, again.headers["X-Cache"]) == (206, part.data, "HIT")
 
 
+def test_a_range_beyond_the_end_is_kept_for_nobody(site):
+    """The cache answers it of the payload that it has; a browser must not keep that as payload."""
+    stored = site.ask("/api/v1/payloads", "POST", b"short", **bearer(ADMIN)).json()["href"]
+    assert site.ask(stored).headers["Cache-Control"] == FOR_EVER
+    beyond = site.ask(stored, Range="bytes=5000-")
+    assert beyond.status == 416
+    assert "HIT" in beyond.headers["X-Cache"]
+    assert "no-store" in beyond.headers["Cache-Control"]
+    assert site.ask(stored).headers["Cache-Control"] == FOR_EVER
+
+
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/metrics/", "//metrics", "/%6detrics//", "/metrics?a"]
+)
+def test_metrics_of_one_replica_are_told_to_nobody(site, path):
+    """However the path is written."""
+    told = site.ask(path)
+    assert told.status == 404
+    assert b"condstore_logic" not in told.data
+
+
+@pytest.mark.parametrize("path", ["/stats", "/api/v1/global-tags"])
+def test_an_id_that_the_logic_tier_would_not_take_is_replaced(echo, path):
+    """So the id that the caller is told is that of the lines in every log."""
+    with urllib3.PoolManager() as pool:
+        asked = pool.request("GET", echo.url + path, headers={"X-Request-Id": 'mine","a":"b'})
+    heard = asked.json()["X-Request-Id"]
+    assert re.fullmatch("[0-9a-f]{32}", heard)
+    assert asked.headers.get("X-Request-Id", heard) == heard
+
+
 def test_what_is_theirs_who_asked_is_kept_for_nobody(tmp_path, buffer):
     """Where reads are closed nothing is stored, and nobody is answered from another's answer."""
     settings = {"ADMIN_TOKEN": ADMIN, "READS": "authenticated"}
