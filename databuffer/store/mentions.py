@@ -19,8 +19,8 @@ from databuffer.store.turns import Turns
 if TYPE_CHECKING:
     from databuffer.names import Digest
 
-_DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
-_LENGTH = 71
+_DIGEST = re.compile(rb"sha256(?::|/|%3[Aa])([0-9a-f]{64})")  # or as in a URL
+_LENGTH = 73
 _BITS = 28
 _MASK = (1 << _BITS) - 1
 _SLICE = 1 << 14
@@ -35,7 +35,7 @@ class Mentions:
         self._at = secrets.randbelow(32 - _FOUR.size + 1)
 
     def add(self, text: bytes) -> None:
-        """Note every `sha256:<64 hex>` in the text; for a thread of its own."""
+        """Note every `sha256:<64 hex>`, also as URLs have it; for a thread of its own."""
         turns = Turns()
         for start in range(0, len(text), _SLICE):
             for digits in _DIGEST.findall(text, start, start + _SLICE + _LENGTH - 1):

@@ -186,6 +186,14 @@ def test_every_mention_in_a_long_text_is_found():
     assert not any(Digest.of(b"other %d" % number) in mentions for number in range(20_000))
 
 
+@pytest.mark.parametrize("between", [":", "/", "%3A", "%3a"])
+def test_a_url_is_a_mention_too(between):
+    """An IOV may name its payload by where it is fetched from."""
+    mentions, digest = Mentions(), Digest.of(b"by its address")
+    mentions.add(f"http://host/blobs/sha256{between}{digest.hex}?x".encode())
+    assert digest in mentions
+
+
 def test_a_mention_across_any_cut_is_found():
     """The text is looked at a piece at a time."""
     mentions = Mentions()
