@@ -6,7 +6,6 @@ segment by segment: the ledger and the blobs are, and `agree` repairs these file
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import orjson
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from databuffer.buffer.state import Archive, BufferState, StoredFile
     from databuffer.config import Config
-
-_log = logging.getLogger(__name__)
 
 
 class BufferFiles:
@@ -107,7 +104,6 @@ class BufferFiles:
     def put_back(self, file: StoredFile, content: bytes) -> None:
         """Write one file anew."""
         atomic.replace(self._data / file.name, content)
-        _log.warning("wrote %s anew from its blob", file.name)
 
     def agree(self, state: BufferState) -> None:
         """Make log, counters and status say what the state says."""

@@ -12,6 +12,7 @@ from databuffer.store.lines import parse
 
 if TYPE_CHECKING:
     from databuffer.buffer.files import BufferFiles
+    from databuffer.buffer.state import StoredFile
     from databuffer.store.disk import Disk
     from databuffer.store.protocols import BlobStore, Ledger
 
@@ -42,17 +43,25 @@ def repairing(files: BufferFiles, blobs: BlobStore, disk: Disk) -> Repair:
         await disk.run(files.prepare)
         if state.archive is not None:
             await disk.run(files.put_away, state.archive, list(state.files))
+        written = []
         for file in await disk.run(files.missing, state):
-            try:
-                blob = await blobs.open(file.digest)
-            except Unknown:
-                _log.error("the blob %s of %s is missing", file.digest, file.name)
-                continue
-            try:
-                content = await blob.read(0, blob.size)
-            finally:
-                blob.close()
-            await disk.run(files.put_back, file, content)
+            if (content := await _content(blobs, file)) is not None:
+                await disk.run(files.put_back, file, content)
+                written.append(file.name)
+        if written:  # one line: after a restore it is every file of the buffer
+            _log.warning("files made anew from blobs: %d, such as %s", len(written), written[0])
         await disk.run(files.agree, state)
 
     return repair
+
+
+async def _content(blobs: BlobStore, file: StoredFile) -> bytes | None:
+    try:
+        blob = await blobs.open(file.digest)
+    except Unknown:
+        _log.error("the blob %s of %s is missing", file.digest, file.name)
+        return None
+    try:
+        return await blob.read(0, blob.size)
+    finally:
+        blob.close()
