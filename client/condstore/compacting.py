@@ -1,4 +1,4 @@
-"""Keeping a store small: compress its ledger, find and remove payloads that nobody names.
+"""Keeping a store small: compress its ledger, find and remove unreferenced payloads.
 
 Each is one request, which the databuffer answers when it is done; there one is done at a time.
 """
@@ -61,7 +61,7 @@ def compress(url: str, access: Access) -> Compressed:
 
 
 def unreferenced(url: str, access: Access, older_than: int, *, remove: bool) -> Unreferenced:
-    """Have payloads looked for that nobody names for so many seconds, and perhaps removed."""
+    """Have payloads looked for that are unreferenced for so many seconds, and perhaps removed."""
     body = {"older_than": older_than, "remove": remove}
     return _told(url, access, "/blobs/unreferenced", body, Unreferenced.read)
 

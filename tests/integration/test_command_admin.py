@@ -96,7 +96,7 @@ def test_what_nobody_names_is_removed_after_a_question(world):
     status, said = command.typed(f"condstore {' '.join(remove)}", "remove")
     assert status == 0
     assert "1 payload (15 B) removed" in said
-    assert "no payload is unnamed for 12h" in command(*remove, "--yes")
+    assert "no payload has been unreferenced for 12h" in command(*remove, "--yes")
     command("admin", "compact", "--older-than", "soon", expect=2)
 
 

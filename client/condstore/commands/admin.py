@@ -146,25 +146,26 @@ def verify(
 def compact(
     remove: Annotated[
         bool,
-        typer.Option("--remove-unreferenced", help="Remove payloads that nobody names."),
+        typer.Option("--remove-unreferenced", help="Remove unreferenced payloads."),
     ] = False,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="TIME", help="Unnamed for so long: 12h, 7d.")
+        str, typer.Option("--older-than", metavar="TIME", help="Unreferenced for so long: 12h, 7d.")
     ] = "7d",
     dry_run: DryRun = False,
     yes: Yes = False,
     url: BufferUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compress the ledger; find payloads that nobody names.
+    """Compress the ledger; find unreferenced payloads.
 
     \b
       condstore admin compact --dry-run
       condstore admin compact
       condstore admin compact --remove-unreferenced --older-than 30d --yes
 
-    A payload is named if its digest stands anywhere in the ledger or in a document; uploads whose
-    entry never came are not. They are removed if asked for, after a question. Servers run on.
+    A payload is unreferenced if its digest stands nowhere in the ledger nor in a document: an
+    upload whose entry never came, a superseded checkpoint. Such ones are removed if asked for,
+    after a question. Servers run on.
     """
     from condstore import compacting, show
     from condstore.commands.confirm import confirm
@@ -177,7 +178,7 @@ def compact(
         with to.waiting("compressing the ledger"):
             compressed = compacting.compress(base, access)
         lines.append(show.compressed(compressed))
-    with to.waiting("looking for payloads that nobody names"):
+    with to.waiting("looking for unreferenced payloads"):
         found = compacting.unreferenced(base, access, age, remove=False)
     if remove and found.unreferenced and not dry_run:
         act = f"{show.unreferenced(found, older_than)}: they are about to be removed, for good"

@@ -102,11 +102,11 @@ def compressed(done: Compressed) -> str:
 
 def unreferenced(found: Unreferenced, age: str) -> str:
     """Say how many payloads nothing names."""
-    young = f"; {found.younger} are younger" if found.younger else ""
+    young = f"; {found.younger} more for a shorter time" if found.younger else ""
     if not found.unreferenced:
-        return f"no payload is unnamed for {age}{young}"
+        return f"no payload has been unreferenced for {age}{young}"
     amount = f"{plural(found.unreferenced, 'payload')} ({size(found.bytes)})"
-    return f"no entry and no document names {amount} of {age} or more{young}"
+    return f"{amount} unreferenced for {age} or longer{young}"
 
 
 def checkpointed(made: Checkpoint) -> str:
