@@ -127,7 +127,8 @@ def _open(
             if blobs.there and not ledger.there:
                 raise CannotStart("there are payloads, yet no ledger: is its volume mounted?")
             await ledger.open()  # first: it takes the volume
-            await disk.run(blobs.prepare, known=ledger.head().lsn > 0)
+            await disk.run(blobs.take, begun=ledger.head().lsn > 0)
+            await disk.run(blobs.prepare)
             await disk.run(documents.prepare)
             await buffer.open()
             yield

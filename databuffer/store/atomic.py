@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
@@ -79,6 +80,17 @@ def prepare_directory(path: Path) -> None:
     make_directory(path)
     require_writable(path)
     sweep(path)
+
+
+def take_directory(path: Path) -> int | None:
+    """Keep others from taking a directory while the descriptor is open; None: one has taken it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def sweep(directory: Path) -> int:

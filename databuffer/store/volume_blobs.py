@@ -23,6 +23,7 @@ from databuffer.errors import (
     DigestMismatch,
     StorageFailed,
     Unknown,
+    VolumeInUse,
     from_os_error,
     is_full,
 )
@@ -109,8 +110,8 @@ class _Put:
 class VolumeBlobs:
     """A `BlobStore` in a directory, and its `BlobUpkeep`.
 
-    `prepare` first; it mends what a killed process left. A journal of tiny blobs is settled when it
-    has `journal_bytes`. When a blob was asked for is told by the `clock`.
+    `take` it and `prepare` it first, which mends what a killed process left. A journal of tiny
+    blobs is settled when it has `journal_bytes`. When a blob was asked for is told by the `clock`.
     """
 
     def __init__(
@@ -132,20 +133,30 @@ class VolumeBlobs:
         self._tiny = Together(disk, self._put_journalled, 1, _TINY_TOGETHER)
         self._journal = Journal(root / "journal", journal_bytes, partial(watch.synced, "blobs"))
         self._settling: asyncio.Task[None] | None = None
+        self._lock: int | None = None
 
     @property
     def there(self) -> bool:
         """Whether there is a directory for blobs, with or without any."""
         return self._base.is_dir()
 
-    def prepare(self, *, known: bool = False) -> None:
-        """Make the directories, sweep temporary files, put back what was journalled or aside.
+    def take(self, *, begun: bool) -> None:
+        """Take the volume; `begun` says that the ledger has entries, so there must be blobs, too.
 
-        Where they must be there, because the ledger is `known` to have entries, `CannotStart` is
-        raised if they are not.
+        Another databuffer would remove what only the entries here name.
+
+        Raises:
+            CannotStart: the directory is not there, or taken.
         """
-        if known and not self.there:
+        if begun and not self.there:
             raise CannotStart(f"there is a ledger, yet no {self._base}: is its volume mounted?")
+        atomic.make_directory(self._root)
+        self._lock = atomic.take_directory(self._root)
+        if self._lock is None:
+            raise VolumeInUse(f"another databuffer keeps blobs in {self._root}")
+
+    def prepare(self) -> None:
+        """Make the directories, sweep temporary files, put back what was journalled or aside."""
         atomic.prepare_directory(self._root)
         atomic.make_directory(self._base)
         try:
@@ -165,6 +176,9 @@ class VolumeBlobs:
             await self._disk.run(self._journal.close)
         except StorageFailed:
             _log.exception("journalled blobs could not be settled; the next start puts them back")
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
         """Keep these bytes, together with others that come at the same time."""

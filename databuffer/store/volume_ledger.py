@@ -8,7 +8,6 @@ Sixty-four writers share one sync.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 from collections import deque
@@ -225,9 +224,10 @@ class VolumeLedger:
     def _open(self) -> None:
         atomic.make_directory(self._root)
         atomic.require_writable(self._root)
-        lock = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        lock = atomic.take_directory(self._root)
+        if lock is None:
+            raise VolumeInUse(f"another databuffer serves the ledger in {self._root}")
         try:
-            self._take_volume(lock)
             self._index.rebuild()
             try:
                 self._recover(scan(self._root, self._sequencer, self._see))
@@ -238,12 +238,6 @@ class VolumeLedger:
             os.close(lock)
             raise
         self._lock = lock
-
-    def _take_volume(self, lock: int) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise VolumeInUse(f"another databuffer serves the ledger in {self._root}") from None
 
     def _see(self, entry: Entry) -> None:
         if entry.idempotency_key is not None:

@@ -365,3 +365,18 @@ def test_a_volume_that_is_not_mounted_is_not_begun_anew_beside_it(tmp_path):
             assert "is its volume mounted?" in printed[0]
             shutil.rmtree(tmp_path / name)
             (tmp_path / "away").rename(tmp_path / name)
+
+
+def test_two_databuffers_never_keep_their_blobs_in_one_place(tmp_path):
+    """Each would remove what only the ledger of the other names."""
+    first, second = (
+        databuffer_at(tmp_path),
+        databuffer_at(tmp_path, VOLUME_ROOT=str(tmp_path / "b")),
+    )
+    with _started(SimpleNamespace(running=second)):
+        assert second.stop() == 0
+    second.environ["DTVOLROOT"] = str(tmp_path / "volume")
+    with _started(SimpleNamespace(running=first)):
+        status, printed = second.refusal()
+    assert (status, len(printed)) == (1, 1), printed
+    assert "another databuffer keeps blobs in" in printed[0]
