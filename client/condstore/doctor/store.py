@@ -74,7 +74,10 @@ def _volume(told: Databuffer) -> Finding:
     said = f"{100 * told.used:.0f} % full, {size(told.free)} left"
     if told.used < _FILLING:
         return good("volume", said)
-    do = "give it room: a full volume answers 507 to every write and loses nothing"
+    do = (
+        "enlarge it, or `condstore admin compact`; a full volume answers 507 to every write and "
+        "loses nothing"
+    )
     return bad("volume", said, do) if told.used >= _FULL else warn("volume", said, do)
 
 
