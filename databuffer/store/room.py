@@ -4,13 +4,15 @@ On a volume that is full to the last byte even what makes room fails: the ledger
 buffer's files, compressing. So writes are refused while there still is some. Only one process
 writes here, but not to a disk of its own, so the file system is asked; as that takes a system call,
 what it said holds for a tenth of a second, less all that was taken since. A shortage is never told
-from memory: so writes go on the moment there is room again.
+from memory: so writes go on the moment there is room again. A file system that does not say how
+large it is has room until it refuses.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -108,7 +110,7 @@ class Room:
         total = volume.f_blocks * volume.f_frsize
         reserve = min(self._reserve, total // _LARGEST_SHARE)
         found = Measured(volume.f_bavail * volume.f_frsize, total, reserve)
-        self._left = found.free - found.reserve - self._writing
+        self._left = found.free - found.reserve - self._writing if total else sys.maxsize
         self._looked = time.monotonic()
         return found
 

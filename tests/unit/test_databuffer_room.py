@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -94,3 +95,11 @@ def test_a_shortage_is_never_told_from_memory(volume, tmp_path, clock):
     volume.free = 500_000
     some.require(1)
     assert some.ample
+
+
+def test_a_file_system_that_does_not_say_its_size_has_room():
+    """As some that are not on a disk: they refuse by themselves."""
+    somewhere = Room(Path("/proc"), 1)
+    somewhere.require(1 << 30)
+    assert somewhere.ample
+    assert not somewhere.measure().short
