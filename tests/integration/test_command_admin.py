@@ -97,7 +97,8 @@ def test_what_nobody_names_is_removed_after_a_question(world):
     assert status == 0
     assert "1 payload (15 B) removed" in said
     assert "no payload has been unreferenced for 12h" in command(*remove, "--yes")
-    command("admin", "compact", "--older-than", "soon", expect=2)
+    said = command("admin", "compact", "--older-than", "soon", expect=2)
+    assert said.strip() == "condstore: 'soon' is not a time: 90d, 12h or 30m"
 
 
 def test_verify_without_a_directory_is_of_the_store(world):

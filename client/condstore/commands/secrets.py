@@ -23,7 +23,7 @@ def duration(text: str) -> timedelta:
     """
     found = _TIME.fullmatch(text)
     if found is None:
-        raise UsageError(f"--expires {text!r} is not a time: 90d, 12h or 30m")
+        raise UsageError(f"{text!r} is not a time: 90d, 12h or 30m")
     return timedelta(**{_UNIT[found[2]]: int(found[1])})
 
 
