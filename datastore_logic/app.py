@@ -16,6 +16,7 @@ from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import Authentication, Config
 from datastore_logic.services.tier import Tier
 from datastore_logic.services.token_use import TokenUse
+from datastore_logic.standstill import Turns
 from datastore_logic.tracing import Tracing
 from datastore_logic.version import installed
 from datastore_logic.view.acknowledged import Acknowledged
@@ -78,7 +79,7 @@ def create_app(config: Config | None = None, buffer: BufferClient | None = None)
     database = Database(config.view_path, config.stream_tag, prepared)
     tracing = Tracing(config.otlp_endpoint, "condstore-logic", installed())
     around = both(metrics.calling, tracing.calling) if config.otlp_endpoint else metrics.calling
-    buffer = buffer or BufferClient(config, around)
+    buffer = buffer or BufferClient(config, both(Turns(config.threads).calling, around))
     acknowledged = Acknowledged(config.acknowledged_path)
     replica = Replica(database, buffer, config.stream_tag, acknowledged)
     token_use = TokenUse(buffer, database)

@@ -31,6 +31,7 @@
     │   └── LedgerTooNew    an entry in the ledger needs a newer version; reads go on
     └── DatabufferError     the databuffer did not do it
         ├── BufferAway      it cannot be reached, or failed; nothing was done
+        │   └── BufferStandsStill  enough wait for it already
         ├── OutcomeUnknown  it may have done it: ask again with the same Idempotency-Key
         ├── BufferRefused   it answered no, and said why
         ├── PreconditionFailed  something that was decided about has moved
@@ -315,6 +316,10 @@ class BufferAway(DatabufferError):
 
     code = "databuffer_away"
     retry_after = 2
+
+
+class BufferStandsStill(BufferAway):
+    """Others wait for it already, and it answers none of them."""
 
 
 class OutcomeUnknown(DatabufferError):

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from datastore_logic.buffer_client import Answer, refusal
-from datastore_logic.errors import BufferAway, LogicError
+from datastore_logic.errors import BufferAway, BufferStandsStill, LogicError
 
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
@@ -50,6 +50,8 @@ def _tried(
     """Return the answer, or what it means that there was none but "not now"."""
     try:
         found = tier.buffer.open_blob(method, digest, dict(headers))
+    except BufferStandsStill:
+        raise  # to wait for it would take one more thread
     except BufferAway as reason:
         return reason
     if found.status != 503:

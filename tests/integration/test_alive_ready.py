@@ -146,6 +146,36 @@ def test_a_databuffer_that_hangs_is_no_reason_to_start_again(tmp_path):
         assert slowest < 0.8
 
 
+def test_a_databuffer_that_hangs_does_not_take_every_thread(tmp_path):
+    """However many wait for it, what the view answers is answered, and the pod is ready."""
+    patience = {"THREADS": "4", "BUFFER_TIMEOUT": "3"}
+    with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
+        eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
+        buffer.process.send_signal(signal.SIGSTOP)
+        try:
+
+            def act(number):
+                began = time.monotonic()
+                if number:
+                    status = ask("POST", f"{pod.url}/api/v1/payloads", b"%d" % number).status
+                    return status, time.monotonic() - began
+                eventually(lambda: in_threads(pod) >= 3)
+                return [ask("GET", pod.url + path).status for path in ("/readyz", PATHS["logic"])]
+
+            answered, *told = at_once(17, act)
+        finally:
+            buffer.process.send_signal(signal.SIGCONT)
+        assert answered == [200, 200]
+        assert {status for status, _ in told} == {503}
+        assert sum(seconds > 2 for _, seconds in told) == 3
+
+
+def in_threads(pod):
+    """Return how many threads had a request when the main thread last looked."""
+    told = ask("GET", f"{pod.url}/metrics").body.decode()
+    return float(told.partition("\ncondstore_logic_threads_busy ")[2].partition("\n")[0])
+
+
 def test_threads_that_get_nowhere_are_a_reason_to_start_again(tmp_path, buffer):
     """Every thread hangs for good: for ten times BUFFER_TIMEOUT it is alive, then it is not."""
     environ = {"THREADS": "2", "BUFFER_TIMEOUT": "0.15", "PYTHONPATH": str(ROOT / "tests")}
