@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from urllib3.exceptions import HTTPError
 
-from datastore_logic.errors import BrokenChain, DatabufferError
+from datastore_logic.errors import BrokenChain, DatabufferError, ViewBuilding
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint, Unfit
 from datastore_logic.view.database import SCHEMA_VERSION, read_position, remove, schema
 from datastore_logic.view.entries import linked
@@ -61,6 +61,12 @@ if TYPE_CHECKING:
 SPARE: Final = 2
 """As many times what comes out must fit on the disk: slices and the view's journal live there."""
 
+REASONS: Final = (
+    *(Unfit, DatabufferError, ViewBuilding, HTTPError, OSError, sqlite3.Error),
+    UnicodeDecodeError,  # of what SQLite has to say about a damaged file
+)
+"""Why there is no beginning with a checkpoint, none of which is an error."""
+
 _TABLES: Final = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
 
 log = logging.getLogger(__name__)
@@ -89,7 +95,7 @@ class Starting:
         try:
             found = self._fitting(position)
             is_taken = self._fetched(found)
-        except (Unfit, DatabufferError, HTTPError, OSError, sqlite3.Error) as reason:
+        except REASONS as reason:
             log.warning("the view is built from the ledger: %s", reason)
             return False
         if is_taken:

@@ -218,6 +218,18 @@ def no_database(path):
     path.write_bytes(b"SQLite format 3\0" + b"x" * 5000)
 
 
+def no_position(path):
+    """Have a packed view say nothing of where it stands."""
+    with closing(sqlite3.connect(path)) as view:
+        view.execute("DELETE FROM position")
+        view.commit()
+
+
+def flipped(path):
+    """Flip a bit of a packed view so that SQLite complains of it in words that are no text."""
+    path.write_bytes(path.read_bytes().replace(b"NOT NULL", b"NOT N\x88LL", 1))
+
+
 def repacked(buffer, made, folder, change):
     """Have the document name a checkpoint with sound sums whose view was changed."""
     from datastore_logic.view.packing import unpack  # noqa: PLC0415
@@ -258,7 +270,7 @@ REFUSED = {
     "a smaller view": lambda b, m: point(b, m, unpacked=m.unpacked + 1),
     "no room for it": lambda b, m: point(b, m, unpacked=2**62),
 }
-CHANGED = [other_tables, other_hash, other_version, no_database]
+CHANGED = [other_tables, other_hash, other_version, no_database, no_position, flipped]
 
 
 def refused(new, buffer, caplog):
