@@ -191,6 +191,16 @@ def test_documents_are_kept_but_for_the_checkpoint(store, tmp_path):
     assert [path.name for path in state.iterdir()] == ["runs.json"]
 
 
+def test_a_payload_that_is_named_by_its_url_is_backed_up_too(store, tmp_path):
+    """As one whose IOV says where it can be had: what removing keeps, a backup takes."""
+    for count, separator in enumerate(("/", "%3A"), 1):
+        digest = store.ask("POST", "/blobs", b"by its URL, %d" % count)["digest"]
+        store.note(f"http://here/api/v1/payloads/{digest.replace(':', separator)}")
+        assert backup.backup(store.url, tmp_path / "backup").record.blobs == count
+        restored = tmp_path / f"restored-{count}"
+        assert backup.restore(tmp_path / "backup", restored).payloads == count
+
+
 def test_a_digest_said_in_passing_is_no_payload_that_is_missing(store, tmp_path):
     """A comment may name bytes that never were here."""
     store.note(f"as in sha256:{'0' * 64}")

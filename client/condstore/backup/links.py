@@ -2,7 +2,7 @@
 
 A line begins `{"lsn":<n>,"time":"…"` and ends `,"prev":"<hash of the line before>","crc":"…"}`: it
 is the databuffer that writes both ends. What lies between is nobody's business here, but for the
-payloads that are named anywhere in it: `sha256:` and 64 digits.
+payloads that are named anywhere in it: `sha256:` and 64 digits, or so in a URL.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from condstore.chain import START, pairs
 if TYPE_CHECKING:
     from condstore.results import Json
 
-NAMED: Final = re.compile(rb"sha256:([0-9a-f]{64})")
+NAMED: Final = re.compile(rb"sha256(?::|/|%3[Aa])([0-9a-f]{64})")  # or as in a URL
 _CRC: Final = 18  # bytes: ,"crc":"<8 hex>"}
 
 
