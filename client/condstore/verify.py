@@ -1,7 +1,8 @@
 """Walking the whole ledger and looking for everything it names: `condstore verify`.
 
 Reads only, from the databuffer itself (not through the logic tier, whose view might hide damage),
-with the tier secret if there is one. What is appended while it walks is left for the next time.
+with the tier secret if there is one. Payloads are hashed as they are on its disk, whatever of
+them it has in memory. What is appended while it walks is left for the next time.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import asyncio
 import contextlib
 import functools
 import hashlib
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from condstore import interrupts, ledger
+from condstore import bulk, interrupts, ledger
 from condstore.access import NOBODY, Access
 from condstore.chain import START, Chain, Named, Problem
 from condstore.producer.exchange import Asked, connected
@@ -23,7 +25,7 @@ from condstore.stages import ENTRIES, PAYLOADS, nobody
 from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import aiohttp
 
@@ -36,6 +38,7 @@ _AT_ONCE = 16
 _PIECE = 1 << 20
 _AS_IT_IS: Final = {"Accept-Encoding": "identity"}
 _FOUND_OR_NOT: Final = frozenset({200, 404})
+_MISSING: Final = "is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +71,9 @@ async def _verify(url: str, hashed: bool, tell: Tell, access: Access) -> Report:
         walk = _Walk(url, exchange, tell)
         head = await ledger.head(exchange, url)
         chain, named = await walk.ledger(head)
-        wrong = await walk.payloads(named, hashed=hashed)
-    problems = (*chain.problems, *_ends_elsewhere(chain, head), *wrong)
+        payloads = _Payloads(exchange, tell, len(named))
+        await payloads.look(named, hashed=hashed)
+    problems = (*chain.problems, *_ends_elsewhere(chain, head), *payloads.problems)
     return Report(
         head=head,
         payloads=len(named),
@@ -111,38 +115,92 @@ class _Walk:
                 self._tell(ENTRIES, told, head.lsn)
         return chain, tuple(named.values())
 
-    async def payloads(self, named: tuple[Named, ...], *, hashed: bool) -> list[Problem]:
-        problems: list[Problem] = []
-        rest, done = iter(named), 0
+
+@dataclass(slots=True)
+class _Payloads:
+    """The payloads of one verification."""
+
+    exchange: Exchange
+    tell: Tell
+    of: int
+    done: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    async def look(self, named: Sequence[Named], *, hashed: bool) -> None:
+        alone = await self._many(named) if hashed else named
+        rest = iter(alone)
 
         async def worker() -> None:
-            nonlocal done
             for one in rest:
-                look = functools.partial(self._look, one, hashed=hashed)
-                if what := await persist_async(look, HASTY):
-                    problems.append(Problem(one.lsn, f"payload sha256:{one.hex} {what}"))
-                done += 1
-                self._tell(PAYLOADS, done, len(named))
+                look = functools.partial(self._single, one, hashed=hashed)
+                self._looked(one, await persist_async(look, HASTY))
 
         await asyncio.gather(*(worker() for _ in range(_AT_ONCE)))
-        return problems
 
-    async def _look(self, one: Named, *, hashed: bool) -> str:
+    async def _many(self, named: Sequence[Named]) -> list[Named]:
+        """Look at the small ones, many at a time; return those that must be asked for alone."""
+        alone = [one for one in named if (one.size or 0) > bulk.LONGEST]
+        small = deque(one for one in named if (one.size or 0) <= bulk.LONGEST)
+
+        async def worker() -> None:
+            while small:
+                left = deque(small.popleft() for _ in range(min(bulk.BATCH, len(small))))
+                try:
+                    await persist_async(functools.partial(self._some, left, alone), HASTY)
+                except bulk.TooOld:  # so it gives them as it will
+                    alone.extend(left)
+
+        await asyncio.gather(*(worker() for _ in range(bulk.AT_ONCE)))
+        return alone
+
+    async def _some(self, left: deque[Named], alone: list[Named]) -> None:
+        names = [one.hex for one in left]
+        async with contextlib.aclosing(bulk.read(self.exchange, names)) as answer:
+            async for records in answer:
+                for _, length, content in records:
+                    one = left.popleft()
+                    if length == bulk.LARGE:
+                        alone.append(one)
+                    else:
+                        self._looked(one, _wrong(one, None if length == bulk.MISSING else content))
+
+    def _looked(self, one: Named, what: str) -> None:
+        if what:
+            self.problems.append(Problem(one.lsn, f"payload sha256:{one.hex} {what}"))
+        self.done += 1
+        self.tell(PAYLOADS, self.done, self.of)
+
+    async def _single(self, one: Named, *, hashed: bool) -> str:
         """Return what is wrong with a payload, or ""."""
         method, path = "GET" if hashed else "HEAD", f"/blobs/sha256/{one.hex}"
         asked = Asked(method, path, headers=_AS_IT_IS, accept=_FOUND_OR_NOT)
-        async with self._exchange.open(asked) as response:
+        async with self.exchange.open(asked) as response:
             if response.status == 404:
-                return "is missing"
+                return _MISSING
             length = response.headers.get("Content-Length", "")
             if one.size is not None and length != str(one.size):
-                return f"has {length or 'no'} bytes, the ledger says {one.size}"
+                return _other_size(length or "no", one.size)
             return await _hash_differs(response, one.hex) if hashed else ""
+
+
+def _wrong(one: Named, content: bytes | None) -> str:
+    if content is None:
+        return _MISSING
+    if one.size not in {None, len(content)}:
+        return _other_size(len(content), one.size)
+    return _other_hash(hashlib.sha256(content).hexdigest(), one.hex)
 
 
 async def _hash_differs(response: aiohttp.ClientResponse, expected: str) -> str:
     hasher = hashlib.sha256()
     async for piece in response.content.iter_chunked(_PIECE):
         hasher.update(piece)
-    found = hasher.hexdigest()
+    return _other_hash(hasher.hexdigest(), expected)
+
+
+def _other_size(found: object, told: object) -> str:
+    return f"has {found} bytes, the ledger says {told}"
+
+
+def _other_hash(found: str, expected: str) -> str:
     return "" if found == expected else f"is damaged: its bytes hash to {found[:12]}"

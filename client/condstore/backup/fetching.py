@@ -1,24 +1,21 @@
 """Fetching payloads in bulk: several requests at a time, each for some hundreds of digests.
 
-`POST /blobs/read` answers with records `cblb`, SHA-256, length (8 bytes, big-endian), content, in
-the order asked. A payload that is too large for that is asked for alone, and so is every one where
-the databuffer is too old to know the route. One that is lost, or comes damaged twice, is the
-store's loss and not the backup's: it is noted, and all others are fetched.
+A payload that is too large for that is asked for alone, and so is every one where the databuffer is
+too old to know the route. One that is lost, or comes damaged twice, is the store's loss and not the
+backup's: it is noted, and all others are fetched.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
-import itertools
-import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
-from condstore.errors import DamagedPayload, NotFound, UnexpectedAnswer
+from condstore import bulk
+from condstore.errors import DamagedPayload, NotFound
 from condstore.producer.exchange import Asked
 from condstore.retry import PATIENT
 from condstore.retry_async import persist_async
@@ -27,25 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from condstore.backup.shelf import Shelf
+    from condstore.bulk import Record
     from condstore.producer.exchange import Exchange
 
-AT_ONCE: Final = 4
-_BATCH: Final = 400
 _QUEUED: Final = 64  # batches: who reads the ledger waits then
 _HEARD: Final = 0.1  # seconds
 _TOGETHER: Final = 1 << 20  # bytes for one call into a thread
-_HEAD: Final = struct.Struct(">4s32sQ")
-_MAGIC: Final = b"cblb"
-_MISSING: Final = 2**64 - 1
-_LARGE: Final = 2**64 - 2
-_LONGEST: Final = 4 << 20
-_JSON: Final = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _AS_IT_IS: Final = {"Accept-Encoding": "identity"}
 _FOUND: Final = frozenset({200})
-_FOUND_OR_OLDER: Final = frozenset({200, 404, 405})
-
-Record = tuple[str, int, bytes]
-"""Digest (64 digits), length or what stands for one, content."""
 
 
 class Fetching:
@@ -65,7 +51,7 @@ class Fetching:
         self.missing: list[str] = []
 
     async def __aenter__(self) -> Fetching:
-        self._workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
+        self._workers = [asyncio.create_task(self._work()) for _ in range(bulk.AT_ONCE)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -76,8 +62,8 @@ class Fetching:
     async def want(self, names: Iterable[str]) -> None:
         """Have these fetched; wait while too many are under way. Raises what a worker met."""
         self._waiting += names
-        while len(self._waiting) >= _BATCH:
-            await self._ask(_BATCH)
+        while len(self._waiting) >= bulk.BATCH:
+            await self._ask(bulk.BATCH)
 
     async def finish(self, hear: Callable[[], object]) -> None:
         """Return when all have come; `hear` is called now and then meanwhile."""
@@ -121,36 +107,22 @@ class Fetching:
 
     async def _some(self, left: deque[str], alone: list[str]) -> None:
         """Fetch what is left, taking out what has come; what is to be asked for alone is noted."""
-        asked = orjson.dumps({"digests": [f"sha256:{name}" for name in left]})
-        request = Asked("POST", "/blobs/read", asked, _JSON, _FOUND_OR_OLDER)
-        buffer = bytearray()
-        async with self._exchange.open(request) as response:
-            self._bulk = response.status == 200
-            if not self._bulk:
-                return
-            async for piece in response.content.iter_any():
-                buffer += piece
-                if len(buffer) >= _TOGETHER:
-                    await self._take(buffer, left, alone)
-        await self._take(buffer, left, alone)
-        if buffer or left:
-            raise UnexpectedAnswer("the databuffer ended its answer in the middle of a payload")
+        names = [*left]
+        try:
+            async with contextlib.aclosing(bulk.read(self._exchange, names)) as answer:
+                async for records in answer:
+                    await self._take(records, left, alone)
+        except bulk.TooOld:
+            self._bulk = False
 
-    async def _take(self, buffer: bytearray, left: deque[str], alone: list[str]) -> None:
-        """Keep the whole records in a buffer, and leave the rest of it."""
-        records, taken = _records(buffer)
-        del buffer[:taken]
-        if not records:
-            return
-        if [name for name, _, _ in records] != list(itertools.islice(left, len(records))):
-            raise UnexpectedAnswer("the databuffer answered with payloads nobody asked for")
+    async def _take(self, records: list[Record], left: deque[str], alone: list[str]) -> None:
         damaged = await asyncio.to_thread(self._keep, records)
         for name, length, _ in records:
             left.popleft()
-            if length == _MISSING:
+            if length == bulk.MISSING:
                 self.missing.append(name)
                 self.got += 1
-            elif length == _LARGE or name in damaged:
+            elif length == bulk.LARGE or name in damaged:
                 alone.append(name)
             else:
                 self.got += 1
@@ -160,7 +132,7 @@ class Fetching:
         """Write what came whole; return the names of what did not."""
         damaged = set()
         for name, length, content in records:
-            if length >= _LARGE:
+            if length >= bulk.LARGE:
                 continue
             if hashlib.sha256(content).hexdigest() == name:
                 self._shelf.keep(name, content)
@@ -182,20 +154,3 @@ class Fetching:
                 async for piece in response.content.iter_chunked(_TOGETHER):
                     await asyncio.to_thread(pouring.write, piece)
         return pouring.size
-
-
-def _records(buffer: bytearray) -> tuple[list[Record], int]:
-    """Return the whole records at the start of a buffer, and how many bytes they take."""
-    found: list[Record] = []
-    at = 0
-    while len(buffer) - at >= _HEAD.size:
-        magic, digest, length = _HEAD.unpack_from(buffer, at)
-        held = 0 if length >= _LARGE else length
-        if magic != _MAGIC or held > _LONGEST:
-            raise UnexpectedAnswer("the databuffer answered with something else than payloads")
-        end = at + _HEAD.size + held
-        if end > len(buffer):
-            break
-        found.append((digest.hex(), length, bytes(buffer[at + _HEAD.size : end])))
-        at = end
-    return found, at

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from condstore import interrupts, landing, ledger
+from condstore import bulk, interrupts, landing, ledger
 from condstore.access import NOBODY, Access
 from condstore.backup import directory as directories
 from condstore.backup import record as records
 from condstore.backup import unfinished
-from condstore.backup.fetching import AT_ONCE, Fetching
+from condstore.backup.fetching import Fetching
 from condstore.backup.layout import DOCUMENT, NAME, Layout, content, manifest, segment_name
 from condstore.backup.links import Broken, Links, kept_here, named, written
 from condstore.backup.record import Record, Segment
@@ -71,7 +71,7 @@ def backup(url: str, directory: Path, *, tell: Tell = nobody, access: Access = N
 
 
 async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Taken:
-    reach = ((url,), AT_ONCE + 2)
+    reach = ((url,), bulk.AT_ONCE + 2)
     async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
         now = written(datetime.now(UTC))
         head = await ledger.head(exchange, url)
