@@ -101,7 +101,7 @@ class Room:
             if size > self._left or not self._is_fresh():
                 self._look()
             if size > self._left:
-                raise VolumeFull("the volume is full up to its reserve (VOLUME_RESERVE_BYTES)")
+                raise VolumeFull(_lacking(size, self._left))
             self._left -= size
             self._writing += size
 
@@ -116,3 +116,12 @@ class Room:
 
     def _is_fresh(self) -> bool:
         return time.monotonic() - self._looked < _FRESH
+
+
+def _lacking(size: int, left: int) -> str:
+    if left <= 0:
+        return "the volume is full up to its reserve (VOLUME_RESERVE_BYTES)"
+    return (
+        f"{left} bytes are free on the volume beside its reserve (VOLUME_RESERVE_BYTES), "
+        f"at least {size} are needed"
+    )

@@ -51,6 +51,20 @@ def test_what_would_take_of_the_reserve_is_refused(volume, tmp_path):
     some.require(460_000)
 
 
+def test_a_refusal_says_what_is_free_and_what_is_needed(volume, tmp_path):
+    """Some room that is too little is not called none."""
+    some = Room(tmp_path, 40_000)
+    with pytest.raises(VolumeFull) as few:
+        some.require(460_001)
+    assert str(few.value) == (
+        "460000 bytes are free on the volume beside its reserve (VOLUME_RESERVE_BYTES), "
+        "at least 460001 are needed"
+    )
+    volume.free = 40_000
+    with pytest.raises(VolumeFull, match="^the volume is full up to its reserve"):
+        some.require(1)
+
+
 def test_the_reserve_is_at_most_a_twentieth(volume, tmp_path):
     """So that the default leaves something of a small disk."""
     assert Room(tmp_path, 1 << 28).measure().reserve == 50_000
