@@ -61,8 +61,8 @@ def test_a_refusal_says_what_is_free_and_what_is_needed(volume, tmp_path):
         "at least 460001 are needed"
     )
     volume.free = 40_000
-    with pytest.raises(VolumeFull, match="^the volume is full up to its reserve"):
-        some.require(1)
+    with pytest.raises(VolumeFull, match="the volume is full up to its reserve"):
+        Room(tmp_path, 40_000).require(1)
 
 
 def test_the_reserve_is_at_most_a_twentieth(volume, tmp_path):
