@@ -97,6 +97,10 @@ TURNED: Final = f"_connections_turned_away_total{{{REPLICA}}}"
 SCRAPED: Final = f'up{{{REPLICA},job="dslogic"}}'
 ENDS: Final = f'certmanager_certificate_expiration_timestamp_seconds{{{WHERE},name="dslogic"}}'
 SYNCS: Final = f'{BUFFER},what="ledger"'
+VERIFY: Final = f'{{{WHERE},cronjob="condstore-verify"}}'
+VERIFY_BEGUN: Final = f"kube_cronjob_status_last_schedule_time{VERIFY}"
+VERIFIED: Final = f"kube_cronjob_status_last_successful_time{VERIFY}"
+VERIFYING: Final = f"kube_cronjob_status_active{VERIFY}"
 
 CASES: Final = [
     *_both("DatabufferDown", 10, {UP: "1x5 0x20"}, {UP: "1x8 0 1x20"}),
@@ -153,6 +157,15 @@ CASES: Final = [
     Case("ConnectionsTurnedAway", True, 30, {f"databuffer{TURNED}": "0+5x60"}),
     *_both("ReplicaNotScraped", 20, {SCRAPED: "0x60"}, {SCRAPED: "0 0 0 0 1x60"}),
     *_late("BackupTooOld", "condstore-backup", 3),
+    *_late("BackupUnsound", "condstore-verify", 16),
+    Case(
+        "BackupUnsound", True, 60, {VERIFY_BEGUN: "1000x60", VERIFIED: "900x60", VERIFYING: "0x60"}
+    ),
+    Case("BackupUnsound", True, 60, {VERIFY_BEGUN: "1000x60", VERIFYING: "0x60"}),
+    Case("BackupUnsound", False, 60, {VERIFY_BEGUN: "1000x60", VERIFYING: "1x60"}),
+    Case(
+        "BackupUnsound", False, 60, {VERIFY_BEGUN: "800x60", VERIFIED: "900x60", VERIFYING: "0x60"}
+    ),
     *_late("CheckpointTooOld", "condstore-checkpoint", 4),
     *_late("CompactionTooOld", "condstore-compact", 17),
     Case("CertificateExpiring", True, 180, {ENDS: f"{13 * 86400}x5", LEDGER: "1x5"}, 60),

@@ -292,9 +292,24 @@ def test_the_nightly_commands_are_commands():
     known = get_command(command)
     every = [*containers(rendered("prod")), *containers(rendered("restore"))]
     called = [one["command"] for _, _, one in every if one.get("command", [""])[0] == "condstore"]
-    assert len(called) == 4
+    assert len(called) == 5
     for _, group, verb, *_ in called:
         assert verb in known.commands[group].commands
+
+
+def test_what_is_verified_is_what_is_backed_up():
+    """The same directory of the same claim, which it cannot change; it has no secret."""
+    (_, backup), (pod, one) = (
+        container(rendered("prod"), f"condstore-{word}") for word in ("backup", "verify")
+    )
+    assert one["command"] == ["condstore", "admin", "verify", backup["command"][3]]
+    (claim,) = (v for v in pod["volumes"] if "persistentVolumeClaim" in v)
+    assert claim["persistentVolumeClaim"]["claimName"] == "condstore-backup"
+    (mount,) = (m for m in one["volumeMounts"] if m["name"] == claim["name"])
+    assert mount["readOnly"]
+    assert mount["mountPath"] in one["command"][3]
+    assert not any("secret" in volume for volume in pod["volumes"])
+    assert "env" not in one
 
 
 def test_the_rate_that_replicas_follow_is_of_a_counter(tmp_path):
