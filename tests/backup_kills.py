@@ -1,12 +1,14 @@
-"""Backups that are killed: a program that forks them, and what is left of their files.
+"""Backups that are killed, or have no room: a program that forks them, what is left of files.
 
-As a program it reads numbers from standard input. For each it forks a backup that is killed when it
-makes, renames or removes its n-th file, and prints how that ended: 0 done, 9 killed.
+As a program it reads numbers from standard input. For each it forks a backup, or a repair of one,
+that is killed when it opens, renames or removes its n-th file, and prints how that ended: 0 done,
+9 killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -23,9 +25,9 @@ _SYNCED = {"backup.json", "unfinished.json", "ledger.json"}
 
 
 @contextlib.contextmanager
-def killer(url: str, directory: Path) -> Iterator[Callable[[int], int]]:
+def killer(url: str, directory: Path, act: str = "backup") -> Iterator[Callable[[int], int]]:
     """Give a function that takes a backup, to be killed at its n-th file; it returns the status."""
-    command = [sys.executable, __file__, url, str(directory)]
+    command = [sys.executable, __file__, url, str(directory), act]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as program:
@@ -51,11 +53,25 @@ def cut_power(directory: Path, durable: set[str], chance: Random) -> None:
                 file.truncate(chance.choice((size, size, size // 2, 0)))
 
 
-def _killed_at(number: int, url: str, directory: Path) -> int:
+def full_after(room: int, directory: str) -> Callable[[int, bytes], int]:
+    """Return an `os.write` for which there is only so much room in a directory."""
+    write, left = os.write, [room]
+
+    def limited(number: int, content: bytes) -> int:
+        if str(Path(f"/proc/self/fd/{number}").readlink()).startswith(directory):
+            left[0] -= len(content)
+            if left[0] < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(number, content)
+
+    return limited
+
+
+def _killed_at(number: int, url: str, directory: Path, act: str) -> int:
     child = os.fork()
     if child == 0:
         _count_down(number, str(directory))
-        backup.backup(url, directory)
+        getattr(backup, act)(url, directory)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -76,4 +92,4 @@ if __name__ == "__main__":
     from condstore import backup
 
     for line in sys.stdin:
-        print(abs(_killed_at(int(line), sys.argv[1], Path(sys.argv[2]))), flush=True)
+        print(abs(_killed_at(int(line), sys.argv[1], Path(sys.argv[2]), sys.argv[3])), flush=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
 import threading
-from pathlib import Path
 
 import pytest
-from backup_kills import cut_power, killer
+from backup_kills import cut_power, full_after, killer
 from backup_store import LARGE, Store, databuffer_here, files, sound
 from load import seeded
 from long import at_length
@@ -182,20 +180,6 @@ def test_no_room_for_the_backup_leaves_the_last_one(store, tmp_path, monkeypatch
     assert sound(directory) == good
     assert backup.backup(store.url, directory).record.lsn == 8
     store.expect(directory, sound(directory).lsn)
-
-
-def full_after(room, directory):
-    """Return an `os.write` for which there is only so much room in a directory."""
-    write, left = os.write, [room]
-
-    def limited(number, content):
-        if str(Path(f"/proc/self/fd/{number}").readlink()).startswith(directory):
-            left[0] -= len(content)
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(number, content)
-
-    return limited
 
 
 def test_a_databuffer_that_is_killed_and_comes_back_is_waited_for(tmp_path):

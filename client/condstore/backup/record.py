@@ -116,7 +116,10 @@ def read(directory: Path) -> Record:
     except NotADirectoryError:
         raise WrongBackup(f"{directory} is not a directory") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedBackup(f"{path} is damaged: {error}") from error
+        raise DamagedBackup(
+            f"{path} is damaged: {error}. Nothing else says what belongs to the backup: bring it "
+            "from a copy of the directory, or begin another one while the store is well"
+        ) from error
 
 
 def write(directory: Path, record: Record) -> None:

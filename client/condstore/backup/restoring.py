@@ -22,7 +22,7 @@ from condstore.backup import reading
 from condstore.backup import record as records
 from condstore.backup.layout import PLAIN, Layout, content, manifest, segment_name
 from condstore.backup.links import Links, kept_here, named, time_of, written
-from condstore.backup.shelf import Seen, Shelf
+from condstore.backup.shelf import MISSING, Seen, Shelf
 from condstore.backup.writing import into, write_all
 from condstore.errors import DamagedBackup, DamagedPayload, UsageError, WrongBackup
 from condstore.stages import ENTRIES, PAYLOADS, nobody
@@ -64,6 +64,10 @@ class Until:
                 f"--time {time!r}: write it as 2026-11-20T23:17:00Z (ISO 8601; UTC without a zone)"
             ) from None
 
+    def before(self, segment: Segment) -> bool:
+        """Say whether a segment is known, unread, to come after the end."""
+        return self.lsn is not None and segment.first > self.lsn
+
     def kept(self, segment: Segment, lines: list[bytes]) -> int:
         """Return how many of a segment's lines to keep; times never go back in a ledger."""
         if self.lsn is not None:
@@ -76,7 +80,7 @@ class Restored:
     """A volume that was made of a backup, and what of it.
 
     `revoked` are ids of API tokens that were revoked later than it ends, as far as the backup
-    knows: they are good again.
+    knows: they are good again. `left_out` says what was damaged, and is not in the volume.
     """
 
     volume: Path
@@ -90,6 +94,7 @@ class Restored:
     dropped: int
     missing: tuple[str, ...]
     revoked: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def restore(
@@ -98,9 +103,13 @@ def restore(
     *,
     data: Path | None = None,
     until: Until | None = None,
+    leave_damaged: bool = False,
     tell: Tell = nobody,
 ) -> Restored:
     """Make a volume in an empty or absent directory; `data` is where its blobs go, if elsewhere.
+
+    With `leave_damaged` payloads that are damaged are left out and named, and what is damaged of
+    the ledger after the LSN to restore to. Before it nothing of the ledger may be.
 
     Raises:
         WrongBackup: there is no such backup, entry or time in it, or no empty directory.
@@ -112,7 +121,7 @@ def restore(
     target = Layout.at(volume, data)
     for place in dict.fromkeys((target.root, target.data)):
         _refuse_unless_empty(place)
-    return _Restoring(Layout.at(backup), target, record, wanted, tell).all()
+    return _Restoring(Layout.at(backup), target, record, wanted, tell, leave_damaged).all()
 
 
 def _refuse_beyond(record: Record, until: Until) -> None:
@@ -145,6 +154,7 @@ class _Restoring:
     record: Record
     until: Until
     tell: Tell
+    leave_damaged: bool
     shelf: Shelf = field(init=False)
     seen: Seen = field(default_factory=Seen)
     names: list[str] = field(default_factory=list)
@@ -152,6 +162,7 @@ class _Restoring:
     size: int = 0
     missing: list[str] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.shelf = Shelf(self.to.blobs)
@@ -179,13 +190,19 @@ class _Restoring:
             dropped=self.record.lsn - lsn,
             missing=tuple(sorted(self.missing)),
             revoked=tuple(dict.fromkeys(self.revoked)),
+            left_out=tuple(sorted(self.left_out.values())),
         )
 
     def _copy(self) -> tuple[int, str]:
         """Copy segments and payloads up to the end that is wanted; return its LSN and time."""
         links, lsn, time, ended = Links(), 0, "", False
         for segment in self.record.segments:
-            raw, lines = reading.read(self.backup.ledger, segment, links)
+            try:
+                raw, lines = reading.read(self.backup.ledger, segment, links)
+            except DamagedBackup as damaged:
+                self._pass_over(segment, damaged, needed=not (ended or self.until.before(segment)))
+                links = Links(segment.last, "")
+                continue
             kept = 0 if ended else self.until.kept(segment, lines)
             ended = kept < len(lines)
             if not lsn:
@@ -196,9 +213,18 @@ class _Restoring:
                 lsn, time = segment.first + kept - 1, time_of(lines[kept - 1])
             self.revoked += _revoked(lines[kept:])
             self.tell(ENTRIES, segment.last, self.record.lsn)
-        if (links.lsn, links.hash) != (self.record.lsn, self.record.hash):
+        if (links.lsn, links.hash or self.record.hash) != (self.record.lsn, self.record.hash):
             raise DamagedBackup(f"the ledger ends at LSN {links.lsn} with another hash than it had")
         return lsn, time
+
+    def _pass_over(self, segment: Segment, damaged: DamagedBackup, *, needed: bool) -> None:
+        """Go on after a damaged segment that is not restored, if that is wanted; else raise."""
+        if self.leave_damaged and not needed:
+            self.left_out[segment.name] = f"{damaged}; it comes later, and may revoke API tokens"
+            return
+        earlier = segment.first - 1
+        rest = f"; --leave-damaged --lsn {earlier} restores what is before it" if earlier else ""
+        raise DamagedBackup(f"{damaged}{self._see()}{rest}") from damaged
 
     def _begin(self, kept: list[bytes]) -> None:
         """Make the directories, once it is known that there is something to restore."""
@@ -229,8 +255,8 @@ class _Restoring:
             self.size += size or 0
             self.tell(PAYLOADS, self.payloads, max(self.payloads, self.record.blobs))
         self.missing += absent & {*self.record.missing}
-        for name in kept_here(lines, absent - {*self.record.missing}):
-            raise self._damage(name, "missing")
+        for name in sorted(kept_here(lines, absent - {*self.record.missing})):
+            self._leave_out(name, MISSING)
 
     def _copied(self, name: str) -> int | None:
         """Copy a payload and return its size, None if there is none."""
@@ -238,16 +264,29 @@ class _Restoring:
             return Shelf(self.backup.blobs).copy(name, self.shelf)
         except FileNotFoundError:
             return None
-        except DamagedPayload as error:
-            if name in self.record.missing:  # the half of it that a killed run brought
-                return None
-            raise self._damage(name, "damaged") from error
+        except DamagedPayload:
+            if name not in self.record.missing:  # else the half of it that a killed run brought
+                self._leave_out(name, "is damaged")
+            return None
+        except OSError as error:
+            self._leave_out(name, f"cannot be read ({error.strerror})")
+            return None
 
-    def _damage(self, name: str, what: str) -> DamagedBackup:
-        return DamagedBackup(
-            f"payload sha256:{name} is {what} in the backup: `condstore admin verify "
-            f"{self.backup.root}` names all that is wrong; {self.to.root} is not whole, no "
-            "databuffer starts on it"
+    def _leave_out(self, name: str, wrong: str) -> None:
+        """Note a payload that is not restored, if that is wanted; else raise `DamagedBackup`."""
+        said = f"payload sha256:{name} {wrong} in the backup"
+        if not self.leave_damaged:
+            raise DamagedBackup(
+                f"{said}{self._see()}, --leave-damaged restores all else; {self.to.root} is not "
+                "whole, no databuffer starts on it"
+            )
+        self.left_out.setdefault(name, said)
+
+    def _see(self) -> str:
+        root = self.backup.root
+        return (
+            f": `condstore admin verify {root}` names all that is wrong, `condstore admin backup "
+            f"{root} --repair` fetches it from the store"
         )
 
 

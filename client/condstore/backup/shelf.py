@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = 1 << 20
 _PIECE: Final = 1 << 20
+MISSING: Final = "is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,15 @@ class Shelf:
         """Read a payload that is there, and say whether its bytes are the ones of its name."""
         with Path(self.path(name)).open("rb", buffering=0) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == name
+
+    def wrong(self, name: str) -> str:
+        """Say what is wrong with a payload that should be there, "" if nothing is."""
+        try:
+            return "" if self.sound(name) else "is damaged"
+        except FileNotFoundError:
+            return MISSING
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
 
     def copy(self, name: str, to: Shelf) -> int:
         """Copy a payload to another shelf and return its size.

@@ -7,7 +7,7 @@ named at once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -15,7 +15,7 @@ from condstore.backup import reading, unfinished
 from condstore.backup import record as records
 from condstore.backup.layout import FORMAT, Layout
 from condstore.backup.links import Links, kept_here, named
-from condstore.backup.shelf import Seen, Shelf
+from condstore.backup.shelf import MISSING, Seen, Shelf
 from condstore.errors import DamagedBackup
 from condstore.stages import ENTRIES, PAYLOADS, nobody
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from condstore.backup.record import Record
     from condstore.stages import Tell
-
-_MISSING: Final = "is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +93,15 @@ class _Check:
         """Say which of the payloads that lines name are not as they were stored."""
         names = sorted(self.seen.new(named(lines)) - {*self.record.missing})
         absent = set()
-        for name, wrong in zip(names, reading.of_each(self._wrong, names), strict=True):
-            self.payloads += wrong != _MISSING
+        for name, wrong in zip(names, reading.of_each(self.shelf.wrong, names), strict=True):
+            self.payloads += wrong != MISSING
             self.tell(PAYLOADS, self.payloads, max(self.payloads, self.record.blobs))
-            if wrong == _MISSING:
+            if wrong == MISSING:
                 absent.add(name)
             elif wrong:
                 yield f"payload sha256:{name} {wrong} (named by {where})"
         for name in sorted(kept_here(lines, absent)):
-            yield f"payload sha256:{name} {_MISSING} (named by {where})"
-
-    def _wrong(self, name: str) -> str:
-        try:
-            return "" if self.shelf.sound(name) else "is damaged"
-        except FileNotFoundError:
-            return _MISSING
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
+            yield f"payload sha256:{name} {MISSING} (named by {where})"
 
     def lost(self) -> Iterator[str]:
         """Say what the store did not have when the backup was taken."""

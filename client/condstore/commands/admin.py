@@ -44,6 +44,9 @@ def backup(
     directory: Annotated[
         Path, typer.Argument(metavar="DIRECTORY", help="New, empty, or of an earlier backup.")
     ],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Fetch again what is damaged or lost in the backup.")
+    ] = False,
     url: BufferUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,19 +55,28 @@ def backup(
     \b
       condstore admin backup backup
       condstore admin backup backup --json
+      condstore admin backup backup --repair
 
     Into the same directory again it adds what is new, and rewrites nothing old. It is of the moment
     at which it began. Killed, it leaves the backup before; run it again, it goes on. Exit status 1
-    if a payload is lost or damaged in the store; all else is backed up then.
+    if a payload is lost or damaged in the store; all else is backed up then. With --repair
+    the whole backup is read too, and what is not as it was is fetched from the store; what cannot
+    be had there is named, exit status 1.
     """
+    from condstore import backup as backups
     from condstore import show
-    from condstore.backup import backup as take
 
     to, (base, access) = terminal(), databuffer(url)
     with to.stages("backing up") as tell:
-        done = take(base, directory, tell=tell, access=access)
-    answer(to, done, show.taken(done, to), as_json=as_json)
-    raise typer.Exit(1 if done.record.missing else 0)
+        done = backups.backup(base, directory, tell=tell, access=access)
+    if not repair:
+        answer(to, done, show.taken(done, to), as_json=as_json)
+        raise typer.Exit(1 if done.record.missing else 0)
+    with to.stages("repairing") as tell:
+        mended = backups.repair(base, directory, tell=tell, access=access)
+    lines = [*show.taken(done, to), *show.repaired(mended, to)]
+    answer(to, {"taken": done, "repaired": mended}, lines, as_json=as_json)
+    raise typer.Exit(1 if done.record.missing or mended.problems else 0)
 
 
 @app.command()
@@ -82,6 +94,9 @@ def restore(
         Path | None,
         typer.Option("--data", metavar="DIR", help="Where blobs/ goes, if elsewhere: DTVOLROOT."),
     ] = None,
+    leave_damaged: Annotated[
+        bool, typer.Option("--leave-damaged", help="Restore all else, and name it; exit status 1.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a volume of a backup, without a server.
@@ -93,7 +108,8 @@ def restore(
 
     With --time the last entry at or before it is the last. Every byte is verified on its way. The
     ledger gets a new id, by which replicas and caches know that it is another. What to do then is
-    printed: tokens that were revoked since are good again.
+    printed: tokens that were revoked since are good again. With --leave-damaged payloads that are
+    damaged are left out and named, as is a part of the ledger that lies after --lsn.
     """
     from condstore import show
     from condstore.backup import Until
@@ -101,8 +117,9 @@ def restore(
 
     to, until = terminal(), Until.parse(lsn, time)
     with to.stages("restoring") as tell:
-        done = make(backup, volume, data=data, until=until, tell=tell)
+        done = make(backup, volume, data=data, until=until, leave_damaged=leave_damaged, tell=tell)
     answer(to, done, show.restored(done, to), as_json=as_json)
+    raise typer.Exit(1 if done.left_out else 0)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from condstore.terminal import plural, size
 
 if TYPE_CHECKING:
-    from condstore.backup import Checked, Restored, Taken
+    from condstore.backup import Checked, Repaired, Restored, Taken
     from condstore.compacting import Compressed, Unreferenced
     from condstore.results import Checkpoint
     from condstore.terminal import Terminal
@@ -34,6 +34,22 @@ def taken(done: Taken, to: Terminal) -> list[str]:
     return [*lines, *map(to.bad, cut(lost)), to.bad(last)]
 
 
+def repaired(done: Repaired, to: Terminal) -> list[str]:
+    """Say what of a backup was fetched again, and what could not be."""
+    found = [
+        *([plural(done.segments, "ledger segment")] if done.segments else []),
+        *([f"{plural(done.payloads, 'payload')} ({size(done.size)})"] if done.payloads else []),
+        *([f"{done.copies} of ledger.json and state/"] if done.copies else []),
+    ]
+    if not found and not done.problems:
+        return [to.good("all of it was read: nothing is damaged")]
+    lines = [f"repaired: {', '.join(found) or 'nothing'}"]
+    if not done.problems:
+        return lines
+    count = f"{plural(len(done.problems), 'problem')} left: the store has it no more"
+    return [*lines, *map(to.bad, cut(list(done.problems))), to.bad(count)]
+
+
 def restored(done: Restored, to: Terminal) -> list[str]:
     """Say what a volume holds, and in which order to go on."""
     lines = [
@@ -47,7 +63,19 @@ def restored(done: Restored, to: Terminal) -> list[str]:
         lines.append(f"  {entries(done.dropped)} of the backup left out, which came later")
     if done.missing:
         lines.append(to.bad(f"  {plural(len(done.missing), 'payload')} the store had lost before"))
-    return [*lines, "next, in this order:", *_steps(done)]
+    return [*lines, "next, in this order:", *_steps(done), *map(to.bad, _left_out(done))]
+
+
+def _left_out(done: Restored) -> list[str]:
+    """Say what is not in a volume because it was damaged, and what to do."""
+    if not done.left_out:
+        return []
+    return [
+        f"{len(done.left_out)} damaged left out, all else is restored:",
+        *(f"  {one}" for one in cut(list(done.left_out))),
+        "put each payload again, of whoever has its bytes: condstore put FILE; until then who asks",
+        "for it is answered that it is lost, and condstore verify names it",
+    ]
 
 
 def _steps(done: Restored) -> list[str]:
@@ -77,8 +105,10 @@ def checked(done: Checked, to: Terminal) -> list[str]:
     if done.unfinished:
         lines.append("a later backup into it was not finished: run it again, it goes on")
     lines += map(to.bad, cut(list(done.problems)))
-    verdict = plural(len(done.problems), "problem")
-    return [*lines, to.bad(verdict) if done.problems else to.good("nothing wrong")]
+    if not done.problems:
+        return [*lines, to.good("nothing wrong")]
+    mend = f"to fetch it again, while the store is well: condstore admin backup {done.directory}"
+    return [*lines, to.bad(plural(len(done.problems), "problem")), f"{mend} --repair"]
 
 
 def cut(lines: list[str]) -> list[str]:
