@@ -292,6 +292,34 @@ def test_a_volume_that_fills_is_told_before_it_is_full(stranger, used, failing, 
     assert said in told["databuffer"].said
 
 
+@pytest.mark.parametrize(
+    ("ledger", "state", "said"),
+    [
+        ("x", "bad", "refused: less than 5000000000 bytes free for data; reads go on"),
+        ("another", "good", "taken: "),
+    ],
+)
+def test_at_the_reserve_of_a_volume_nobody_is_told_that_writes_are_taken(
+    stranger, ledger, state, said
+):
+    """A replica reaches its databuffer and knows no more; of another one nothing follows for it."""
+    ready = {"ready": True, "databuffer": "reachable", "writes": True, "applied_lsn": 7}
+    volume = {"bytes_free": 10**9, "bytes_total": 10**11, "used": 0.5, "reserve": 5 * 10**9}
+    body = {
+        "ready": False,
+        "ledger": {"id": ledger, "lsn": 7},
+        "volume": volume,
+        "buffer": "OPERATIONAL",
+        "checks": {"ledger": "ok", "volume": "less than 5000000000 bytes free for data"},
+    }
+    replica = stranger(says=json.dumps({**ready, "ledger": "x"}).encode())
+    told = found(replica, stranger(says=json.dumps(body).encode()))
+    assert told["writes"].state == state
+    assert told["writes"].said.startswith(said)
+    assert told["volume"].state == "bad"
+    assert told["volume"].said == "1.0 GB left, less than its reserve of 5.0 GB"
+
+
 def test_the_cache_directory_is_looked_at(tmp_path):
     """Where it is, what it holds, and whether it can be made."""
     url = nobody()

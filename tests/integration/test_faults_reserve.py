@@ -14,6 +14,8 @@ from small_disk import file_system
 from volume_oracle import VolumeOracle, sha256
 
 from condstore import Client, Moment, NewIOV
+from condstore.config import Settings
+from condstore.doctor import examine
 from condstore.errors import ServerFailed
 from condstore.retry import Policy
 
@@ -135,6 +137,9 @@ def test_writes_end_at_the_reserve_reads_go_on_and_room_mends_it(tmp_path, small
             ready.json["checks"]["volume"] == f"less than {RESERVE} bytes free for ledger and data"
         )
         assert ready.json["volumes"]["data"]["reserve"] == RESERVE
+        settings = Settings.from_environ({"CONDSTORE_URL": tier.url, "DB_BURL": buffer.url})
+        told = {one.what: one.said for one in examine(settings, {})}
+        assert told["writes"].startswith(f"refused: less than {RESERVE} bytes free for ledger")
         seen = reader.count
         eventually(lambda: reader.count > seen + 10)
         disk.free()

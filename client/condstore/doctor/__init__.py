@@ -34,7 +34,7 @@ def examine(settings: Settings, environ: Mapping[str, str] | None = None) -> tup
         buffer = pool.submit(store.look, settings.buffer_url, buffer_access)
         replicas = tuple(pool.map(partial(servers.look, access=logic), settings.urls))
     return (
-        *(finding for replica in replicas for finding in replica.findings),
+        *(one for replica in replicas for one in store.of_replica(replica, buffer.result())),
         *servers.together(replicas),
         *(wrong or who.findings(replicas, logic, time.time())),
         *store.findings(buffer.result(), replicas),

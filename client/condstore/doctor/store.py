@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 _WHAT = "databuffer"
 _FULL, _FILLING = 0.98, 0.9
+_LOOK = "look at its log and at the volume"
+_ROOM = (
+    "enlarge it, or `condstore admin compact`; a full volume answers 507 to every write and "
+    "loses nothing"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,19 @@ def findings(store: Store, replicas: tuple[Replica, ...]) -> Iterator[Finding]:
     yield from _other_ledger(told.ledger, replicas)
 
 
+def of_replica(replica: Replica, store: Store) -> Iterator[Finding]:
+    """Say what was found at a replica; whether writes are taken, its databuffer knows better."""
+    asked = store.ready
+    told = read(Databuffer.read, asked.body) if isinstance(asked, Reached) else None
+    knows = told is not None and told.ledger == replica.ledger
+    for finding in replica.findings:
+        if told and knows and told.refuses and (finding.what, finding.state) == ("writes", "good"):
+            do = _ROOM if _is_short(told) else f"{_LOOK} ({store.url})"
+            yield bad("writes", f"refused: {told.refuses}; reads go on", do)
+        else:
+            yield finding
+
+
 def _stranger(url: str, asked: Reached) -> Finding:
     logic = read(Logic.read, asked.body)
     is_ = "is the logic tier" if logic else f"is another service ({asked.status} to /readyz)"
@@ -67,18 +85,21 @@ def _standing(url: str, told: Databuffer) -> Finding:
     if told.ready:
         return good(_WHAT, f"{url} is ready, LSN {told.lsn}")
     said = "; ".join(told.failing) or "it is stopping"
-    return bad(_WHAT, f"{url} is not ready: {said}", "look at its log and at the volume")
+    return bad(_WHAT, f"{url} is not ready: {said}", _LOOK)
 
 
 def _volume(told: Databuffer) -> Finding:
+    if _is_short(told):
+        said = f"{size(told.free)} left, less than its reserve of {size(told.reserve)}"
+        return bad("volume", said, _ROOM)
     said = f"{100 * told.used:.0f} % full, {size(told.free)} left"
     if told.used < _FILLING:
         return good("volume", said)
-    do = (
-        "enlarge it, or `condstore admin compact`; a full volume answers 507 to every write and "
-        "loses nothing"
-    )
-    return bad("volume", said, do) if told.used >= _FULL else warn("volume", said, do)
+    return bad("volume", said, _ROOM) if told.used >= _FULL else warn("volume", said, _ROOM)
+
+
+def _is_short(told: Databuffer) -> bool:
+    return told.free < told.reserve
 
 
 def _stat(stat: Reached, state: str, secret: str) -> Iterator[Finding]:

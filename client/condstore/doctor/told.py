@@ -48,14 +48,19 @@ class Logic:
 
 @dataclass(frozen=True, slots=True)
 class Databuffer:
-    """A databuffer: its ledger, its volume (`used`: a part of 1), its buffer, what fails."""
+    """A databuffer: its ledger, its volume (`used`: a part of 1), its buffer, what fails.
+
+    `refuses` says why no write is taken, "" where it is; `failing` has what stops nobody too.
+    """
 
     ready: bool
     ledger: str
     lsn: int
     used: float
     free: int
+    reserve: int
     buffer: str
+    refuses: str
     failing: tuple[str, ...]
 
     @classmethod
@@ -68,7 +73,11 @@ class Databuffer:
             lsn=int(body["ledger"]["lsn"]),
             used=float(body["volume"]["used"]),
             free=int(body["volume"]["bytes_free"]),
+            reserve=int(body["volume"].get("reserve") or 0),
             buffer=str(body["buffer"]),
+            refuses="; ".join(
+                how for name in ("volume", "ledger") if (how := checks.get(name, "ok")) != "ok"
+            ),
             failing=tuple(f"{name}: {how}" for name, how in checks.items() if how != "ok"),
         )
 
