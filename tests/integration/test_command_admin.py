@@ -64,6 +64,32 @@ def test_a_backup_says_what_is_new_and_a_restore_what_to_do(world):
         command("admin", "restore", "backup", "no", *words, expect=2)
 
 
+def test_a_damaged_backup_is_repaired_or_restored_in_part(world):
+    """What verify says last is what to run; each command names what is left, and ends with 1."""
+    command, store = world
+    store.put(b"to be damaged")
+    command("admin", "backup", "harmed")
+    path = next(
+        path
+        for path in (command.folder / "harmed" / "blobs").rglob("*")
+        if path.is_file() and path.read_bytes() == b"to be damaged"
+    )
+    path.write_bytes(b"to be dAmaged")
+    last = command("admin", "verify", "harmed", expect=1).splitlines()[-1]
+    mend = "condstore admin backup harmed --repair"
+    assert last == f"to fetch it again, while the store is well: {mend}"
+    assert "--leave-damaged" in command("admin", "restore", "harmed", "none", expect=1)
+    said = command("admin", "restore", "harmed", "most", "--leave-damaged", expect=1)
+    assert f"payload sha256:{path.name} is damaged in the backup" in said
+    assert "condstore put FILE" in said.splitlines()[-2]
+    lines = command(*mend.split()[1:]).splitlines()
+    assert lines[1:] == ["nothing new since the last backup", "repaired: 1 payload (13 B)"]
+    told = command.json(*mend.split()[1:])
+    assert (told["taken"]["blobs"], told["repaired"]["payloads"]) == (0, 0)
+    command("admin", "verify", "harmed")
+    command("admin", "restore", "harmed", "all", "--leave-damaged")
+
+
 def test_a_terminal_is_shown_how_far_it_is(world):
     """With bars that are gone when it is done."""
     command, store = world
