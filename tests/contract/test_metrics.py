@@ -19,6 +19,8 @@ RESOLVE = "/api/v1/global-tags/stream/payloads?major=1&minor=0"
 OTHERS = {
     "up",
     "kube_cronjob_created",
+    "kube_cronjob_status_active",
+    "kube_cronjob_status_last_schedule_time",
     "kube_cronjob_status_last_successful_time",
     "kube_deployment_status_replicas_available",
     "kube_pod_container_status_restarts_total",

@@ -192,13 +192,16 @@ def test_two_replicas_make_one_at_once(both, tmp_path):
 
 
 def test_a_ledger_with_another_id_is_read_itself(tmp_path):
-    """A volume whose ledger was wiped: its state still names the checkpoint of the old one."""
+    """A volume that another ledger was put on: its state still names the checkpoint of the old."""
     with pair(tmp_path, WEB_CONCURRENCY="1") as both:
         write(both, "before")
         assert both.post(PATH).status == 201
         both.buffer.stop()
-        for path in (tmp_path / "volume" / "ledger").iterdir():
+        ledger = tmp_path / "volume" / "ledger"
+        for path in ledger.iterdir():
             path.unlink()
+        manifest = {"format": 1, "ledger": secrets.token_hex(16), "segments": []}
+        (ledger / "ledger.json").write_text(json.dumps(manifest))
         both.buffer.restart()
         both.settle()
         write(both, "after")

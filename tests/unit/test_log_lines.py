@@ -48,4 +48,4 @@ def test_a_pipe_that_nobody_reads_is_waited_for_once(tier, pipe, monkeypatch):
     logger.info("again")
     note, last = reader.read().splitlines()
     assert f"WARNING {tier.__name__}.log_lines: {5000 - len(kept)} lines" in note
-    assert last.endswith("again")
+    assert "again" in last  # perhaps with the id of a request
