@@ -157,5 +157,6 @@ def test_a_freeze_racing_with_a_cleaning_leaves_one_or_the_other(tiers):
             archived = [row for row in rows if row["name"].startswith("stream-")]
             assert {row["state"] for row in archived} == {"frozen"}
             assert ask("GET", f"{pod.url}/dsdesc").json == state
+        eventually(lambda: not [*(folder / "volume" / "adm").glob(".*")])  # nothing half replaced
         VolumeOracle(folder / "volume").check()
         assert ask("POST", f"{one.url}/flushbuf").status == 201

@@ -395,7 +395,7 @@ async def test_a_damaged_frame_names_the_lsn_that_it_begins_with(tmp_path):
     await with_ledger(tmp_path, several_frames, 2 << 20)
     path = min(tmp_path.glob("*.zst"))
     raw = bytearray(path.read_bytes())
-    begun = [found.start() for found in re.finditer(b"\x50\x2a\x4d\x18", raw)]
+    begun = [found.start() for found in re.finditer(re.escape(b"\x50\x2a\x4d\x18"), raw)]
     assert len(begun) == 3
     for at, lsn in zip(begun, (1, 18, 35), strict=True):
         for byte in (at, at + 5, at + 9, at + 13, at + 16, at + 20, at + 60):
