@@ -121,13 +121,22 @@ def test_readers_that_wait_do_not_hold_up_a_stop(tmp_path, buffer):
         assert took < 8
 
 
+@contextlib.contextmanager
+def hanging(tier):
+    """Have a tier stand still, its connections open."""
+    tier.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        tier.process.send_signal(signal.SIGCONT)
+
+
 def test_a_databuffer_that_hangs_is_no_reason_to_start_again(tmp_path):
     """All threads wait for it; alive is answered at once all the same."""
     patience = {"THREADS": "2", "BUFFER_TIMEOUT": "0.5"}
     with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
         eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
-        buffer.process.send_signal(signal.SIGSTOP)
-        try:
+        with hanging(buffer):
 
             def act(number):
                 if number:
@@ -140,8 +149,6 @@ def test_a_databuffer_that_hangs_is_no_reason_to_start_again(tmp_path):
                 return max(took)
 
             slowest, *told = at_once(5, act)
-        finally:
-            buffer.process.send_signal(signal.SIGCONT)
         assert set(told) == {503}
         assert slowest < 0.8
 
@@ -151,8 +158,7 @@ def test_a_databuffer_that_hangs_does_not_take_every_thread(tmp_path):
     patience = {"THREADS": "4", "BUFFER_TIMEOUT": "3"}
     with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
         eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
-        buffer.process.send_signal(signal.SIGSTOP)
-        try:
+        with hanging(buffer):
 
             def act(number):
                 began = time.monotonic()
@@ -163,8 +169,6 @@ def test_a_databuffer_that_hangs_does_not_take_every_thread(tmp_path):
                 return [ask("GET", pod.url + path).status for path in ("/readyz", PATHS["logic"])]
 
             answered, *told = at_once(17, act)
-        finally:
-            buffer.process.send_signal(signal.SIGCONT)
         assert answered == [200, 200]
         assert {status for status, _ in told} == {503}
         assert sum(seconds > 2 for _, seconds in told) == 3
