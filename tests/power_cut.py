@@ -17,12 +17,14 @@ import shutil
 import stat
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from servers import databuffer_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from servers import Running
@@ -77,18 +79,23 @@ class Disk:
         self._made = 0
         self._lock = threading.Lock()
 
-    def made(self, inode: int) -> None:
-        """Note a new file or directory: nothing of it is durable."""
+    @contextmanager
+    def making(self) -> Iterator[Callable[[int], object]]:
+        """Let nothing be synced until what is made is noted: nothing of it is durable.
+
+        Otherwise a new file would pass for a removed one that had its inode.
+        """
         with self._lock:
-            self._new(inode)
+            yield self._new
 
     def all_synced(self, _path: Path) -> None:
         """Note that everything on the file system is durable now."""
         for directory, _, names in os.walk(self._volume, topdown=False):
             for path in (*(Path(directory) / name for name in names), Path(directory)):
-                descriptor = os.open(path, os.O_RDONLY)
-                self.synced(descriptor)
-                os.close(descriptor)
+                with suppress(FileNotFoundError):  # removed since it was listed
+                    descriptor = os.open(path, os.O_RDONLY)
+                    self.synced(descriptor)
+                    os.close(descriptor)
 
     def synced(self, descriptor: int) -> None:
         """Note that a file's bytes, or a directory's names, are durable now."""
@@ -126,15 +133,20 @@ def _watch(disk: Disk) -> None:
     plain_open, plain_mkdir = os.open, os.mkdir
 
     def watched_open(path: Any, flags: int, *rest: Any, **more: Any) -> int:
-        making = flags & os.O_CREAT and not os.path.lexists(path)
-        descriptor = plain_open(path, flags, *rest, **more)
-        if making or flags & os.O_TMPFILE == os.O_TMPFILE:
-            disk.made(os.fstat(descriptor).st_ino)
+        unnamed = flags & os.O_TMPFILE == os.O_TMPFILE
+        if not unnamed and not flags & os.O_CREAT:
+            return plain_open(path, flags, *rest, **more)
+        with disk.making() as note:
+            new = unnamed or not os.path.lexists(path)
+            descriptor = plain_open(path, flags, *rest, **more)
+            if new:
+                note(os.fstat(descriptor).st_ino)
         return descriptor
 
     def watched_mkdir(path: Any, *rest: Any, **more: Any) -> None:
-        plain_mkdir(path, *rest, **more)
-        disk.made(Path(path).stat().st_ino)
+        with disk.making() as note:
+            plain_mkdir(path, *rest, **more)
+            note(Path(path).stat().st_ino)
 
     def watched(call: Any) -> Any:
         def sync(descriptor: int) -> None:
