@@ -12,8 +12,8 @@ from datastore_logic.access.api_tokens import verify
 from datastore_logic.access.identify import Identify
 from datastore_logic.access.jwt_bearer import JwtVerifier
 from datastore_logic.access.verified import Verified
-from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import Authentication, Config
+from datastore_logic.databuffer.client import BufferClient
 from datastore_logic.services.tier import Tier
 from datastore_logic.services.token_use import TokenUse
 from datastore_logic.standstill import Turns

@@ -12,16 +12,9 @@ import orjson
 from urllib3 import HTTPResponse
 
 from datastore_logic.app import TIER, create_app
-from datastore_logic.buffer_client import (
-    Answer,
-    BufferClient,
-    Document,
-    Entries,
-    Head,
-    StoredBlob,
-    Unsound,
-)
 from datastore_logic.config import Config
+from datastore_logic.databuffer.answers import Answer, Document, Entries, Head, StoredBlob, Unsound
+from datastore_logic.databuffer.client import BufferClient
 from datastore_logic.errors import BufferAway, LsnBeyondHead, PreconditionFailed
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from datastore_logic.access.caller import sees
 from datastore_logic.access.roles import Role
-from datastore_logic.buffer_client import expect, parsed
+from datastore_logic.databuffer.refusals import expect, parsed
 from datastore_logic.errors import BufferAway, Forbidden
 from datastore_logic.view.buffer import buffer, buffer_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from datastore_logic.buffer_client import Answer
+    from datastore_logic.databuffer.answers import Answer
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
 

@@ -20,7 +20,8 @@ from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint, Unfit
 from datastore_logic.view.database import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from datastore_logic.buffer_client import BufferClient, Document
+    from datastore_logic.databuffer.answers import Document
+    from datastore_logic.databuffer.client import BufferClient
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.copying import Copy
     from datastore_logic.view.database import Position

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.buffer_client import Answer, refusal
+from datastore_logic.databuffer.answers import Answer
+from datastore_logic.databuffer.refusals import refusal
 from datastore_logic.errors import BufferAway, BufferStandsStill, LogicError
 
 if TYPE_CHECKING:

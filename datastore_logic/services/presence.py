@@ -11,14 +11,17 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from datastore_logic.buffer_client import ASKED_AT_ONCE, CHUNK, Answer, refusal
+from datastore_logic.databuffer.answers import Answer
+from datastore_logic.databuffer.client import ASKED_AT_ONCE, CHUNK
+from datastore_logic.databuffer.refusals import refusal
 from datastore_logic.domain.findings import Finding, Tally
 from datastore_logic.domain.tags import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from datastore_logic.buffer_client import BufferClient, Unsound
+    from datastore_logic.databuffer.answers import Unsound
+    from datastore_logic.databuffer.client import BufferClient
     from datastore_logic.domain.bare import Bare
 
 READING_SECONDS: Final = 60.0

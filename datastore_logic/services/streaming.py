@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from datastore_logic.buffer_client import expect, refusal, told
+from datastore_logic.databuffer.refusals import expect, refusal, told
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.events import ListChange, TimelinesChanged
@@ -28,7 +28,7 @@ from datastore_logic.view.tags import tag_named
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from datastore_logic.buffer_client import Answer
+    from datastore_logic.databuffer.answers import Answer
     from datastore_logic.domain.moment import Interval
     from datastore_logic.domain.tags import PayloadTypeName, TagName
     from datastore_logic.services.tier import Tier

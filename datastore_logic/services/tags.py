@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from datastore_logic.buffer_client import refusal
+from datastore_logic.databuffer.refusals import refusal
 from datastore_logic.domain import approvals, decisions
 from datastore_logic.domain.errors import TagIsStreamed
 from datastore_logic.domain.tags import TagName, TagState

@@ -14,8 +14,8 @@ from datastore_logic.view.fingerprints import Fingerprints
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from datastore_logic.buffer_client import BufferClient
     from datastore_logic.config import Config
+    from datastore_logic.databuffer.client import BufferClient
     from datastore_logic.services.token_use import TokenUse
     from datastore_logic.view.acknowledged import Acknowledged
     from datastore_logic.view.copying import Copies

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from datastore_logic.buffer_client import Document
+    from datastore_logic.databuffer.answers import Document
     from datastore_logic.view.database import Database
 
     class Documents(Protocol):

@@ -27,7 +27,7 @@ from datastore_logic.view.entries import Context, read_entry
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from datastore_logic.buffer_client import Entries, Head
+    from datastore_logic.databuffer.answers import Entries, Head
     from datastore_logic.domain.tags import TagName
     from datastore_logic.view.acknowledged import Acknowledged
     from datastore_logic.view.database import Database, Position

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from urllib3.response import BaseHTTPResponse
 
-    from datastore_logic.buffer_client import Document, Entries, Head
+    from datastore_logic.databuffer.answers import Document, Entries, Head
     from datastore_logic.domain.tags import Digest, TagName
     from datastore_logic.view.database import Database, Position
 

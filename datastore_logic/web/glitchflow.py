@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, url_for
 
-from datastore_logic.buffer_client import told as agreed
+from datastore_logic.databuffer.refusals import told as agreed
 from datastore_logic.errors import BadRequest, BufferIsFrozen
 from datastore_logic.services import buffer_reads, streaming
 from datastore_logic.web import middleware, wire

@@ -19,7 +19,16 @@ PURE = {
 }
 LAYERS = {
     "databuffer": ["access", "store", "buffer", "health", "web", "app", "__main__"],
-    "datastore_logic": ["serving", "domain", "access", "view", "services", "web", "app"],
+    "datastore_logic": [
+        "serving",
+        "domain",
+        "access",
+        "databuffer",
+        "view",
+        "services",
+        "web",
+        "app",
+    ],
     "condstore": ["results", "backup", "client", "commands", "cli"],
 }
 """The parts of each package, a folder or a module each, from the lowest to the highest."""

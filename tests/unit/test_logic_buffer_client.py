@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from datastore_logic.buffer_client import BufferClient
 from datastore_logic.config import Config
+from datastore_logic.databuffer.client import BufferClient
 from datastore_logic.errors import BufferAway, OutcomeUnknown
 
 LOST = b""

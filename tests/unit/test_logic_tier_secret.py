@@ -22,8 +22,9 @@ from datastore_logic.access.roles import Principal
 from datastore_logic.access.secret import Secret
 from datastore_logic.access.settings import Access
 from datastore_logic.access.tier_secret import PREFERRED, TierSecret, link_path
-from datastore_logic.buffer_client import BufferClient, _quoted
 from datastore_logic.config import Config
+from datastore_logic.databuffer.client import BufferClient
+from datastore_logic.databuffer.sending import quoted
 from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import BadConfiguration, BufferAway, LinksNotOffered
 
@@ -217,7 +218,7 @@ def test_who_asks_goes_along_with_what_the_databuffer_writes(actor, told):
 @given(st.text(min_size=1, max_size=200).filter(str.isprintable))
 def test_the_databuffer_reads_any_name_as_it_was_sent(name):
     """Whatever an issuer calls somebody: one header, in ASCII, and the same name behind it."""
-    sent = _quoted(name)
+    sent = quoted(name)
     assert all(32 < ord(letter) < 127 for letter in sent)
     assert actor_of(SimpleNamespace(headers=CIMultiDict({"X-Actor": sent}))) == name
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Response, request
 
-from datastore_logic.buffer_client import Answer, refusal
+from datastore_logic.databuffer.answers import Answer
+from datastore_logic.databuffer.refusals import refusal
 from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import BadRequest, NotFound
 from datastore_logic.services.opening import opened

@@ -1,0 +1,1 @@
+"""The databuffer, as this tier asks it: one request, what its answers mean, the verbs."""
