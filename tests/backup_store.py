@@ -9,6 +9,8 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -37,14 +39,25 @@ class Here:
 
 
 @contextmanager
-def databuffer_here(folder: Path, **environ: str) -> Iterator[Here]:
-    """Run a databuffer whose volume is `folder/volume` in a thread; it is not to be killed."""
+def databuffer_here(
+    folder: Path, ahead: timedelta = timedelta(0), **environ: str
+) -> Iterator[Here]:
+    """Run a databuffer whose volume is `folder/volume` in a thread; it is not to be killed.
+
+    By how much its clock is `ahead` shows in the `Date` of its answers, not in its ledger.
+    """
     config = Config.from_environ({"VOLUME_ROOT": str(folder / "volume"), **environ})
+    app = create_app(config)
+
+    async def tell_date(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = format_datetime(datetime.now(UTC) + ahead, usegmt=True)
+
+    app.on_response_prepare.append(tell_date)
     started: Future[str] = Future()
     loop, ended = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
-        runner = web.AppRunner(create_app(config), handler_cancellation=True)
+        runner = web.AppRunner(app, handler_cancellation=True)
         try:
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -20,7 +22,7 @@ from condstore.results import parse
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from condstore.producer.exchange import Exchange
+    from condstore.producer.exchange import Answer, Exchange
 
 FOUND: Final = frozenset({200})
 _MOST_LINES: Final = 10_000
@@ -28,17 +30,22 @@ _MOST_LINES: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the ledger ended when it was asked: its id, its last LSN, the hash of its last line."""
+    """Where the ledger ended when it was asked: its id, its last LSN, the hash of its last line.
+
+    `time` is when that was by the databuffer's clock, to the second; None if it does not say.
+    """
 
     ledger: str
     lsn: int
     hash: str
+    time: datetime | None = None
 
 
 async def head(exchange: Exchange, url: str) -> Head:
     """Ask where the ledger at the databuffer `url` ends; raise `UnexpectedAnswer`."""
-    body = await get(exchange, url, "/ledger/head")
-    return parse(lambda text: _head(orjson.loads(text)), body, f"{url}/ledger/head")
+    answer = await _answer(exchange, url, "/ledger/head")
+    time = _time(answer.date)
+    return parse(lambda text: _head(orjson.loads(text), time), answer.body, f"{url}/ledger/head")
 
 
 async def pages(
@@ -51,7 +58,7 @@ async def pages(
     coming = _asked(exchange, url, after, most) if after < last else None
     try:
         while coming is not None:
-            lines = (await coming).splitlines()[: last - after]
+            lines = (await coming)[: last - after]
             after += len(lines)
             coming = _asked(exchange, url, after, most) if lines and after < last else None
             if lines:
@@ -63,20 +70,33 @@ async def pages(
                 await coming
 
 
-def _asked(exchange: Exchange, url: str, after: int, most: int) -> asyncio.Task[bytes]:
+def _asked(exchange: Exchange, url: str, after: int, most: int) -> asyncio.Task[list[bytes]]:
+    return asyncio.create_task(page(exchange, url, after, most))
+
+
+async def page(exchange: Exchange, url: str, after: int, most: int) -> list[bytes]:
+    """Return at most so many lines after an LSN, none if there are no more."""
     path = f"/ledger?after={after}&limit={most}&wait=0"
-    return asyncio.create_task(get(exchange, url, path))
+    return (await _answer(exchange, url, path)).body.splitlines()[:most]
 
 
-async def get(exchange: Exchange, url: str, path: str) -> bytes:
+async def _answer(exchange: Exchange, url: str, path: str) -> Answer:
     """Return what stands at a path of the databuffer; raise `UnexpectedAnswer` if it has none."""
     try:
-        return (await exchange.send(Asked("GET", path, accept=FOUND))).body
+        return await exchange.send(Asked("GET", path, accept=FOUND))
     except NotFound as error:
         raise UnexpectedAnswer(
             f"{url}{path} is not there: DB_BURL must name the databuffer, not the logic tier"
         ) from error
 
 
-def _head(answer: dict[str, object]) -> Head:
-    return Head(str(answer["ledger"]), int(str(answer["lsn"])), str(answer["hash"]))
+def _head(answer: dict[str, object], time: datetime | None) -> Head:
+    return Head(str(answer["ledger"]), int(str(answer["lsn"])), str(answer["hash"]), time)
+
+
+def _time(date: str) -> datetime | None:
+    """Read a `Date` header; None if it is none."""
+    try:
+        return parsedate_to_datetime(date).replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -71,7 +71,7 @@ def test_the_next_backup_adds_and_rewrites_nothing(store, tmp_path):
     assert sound(directory).lsn == 30
     again = backup.backup(store.url, directory)
     assert (again.entries, again.blobs, again.record.lsn) == (0, 0, 30)
-    assert {name for name, digest in files(directory).items() if digest != after[name]} == {
+    assert {name for name, digest in files(directory).items() if digest != after[name]} <= {
         "backup.json"
     }
 
@@ -162,6 +162,39 @@ def test_a_backup_knows_of_the_times_of_its_entries(store, tmp_path):
     records.write(tmp_path / "backup", replace(taken, time="2000-01-01T00:00:00.000000Z"))
     until = Until.parse(None, taken.last)
     assert backup.restore(tmp_path / "backup", tmp_path / "restored", until=until).lsn == 3
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_when_a_backup_was_taken_is_told_by_the_databuffer_s_clock(tmp_path, hours):
+    """It is what entries have their times of; by that of who took it the end would be another."""
+    ahead = timedelta(hours=hours)
+    with databuffer_here(tmp_path, ahead) as running:
+        store = Store(running)
+        store.put(b"payload")
+        for new in (1, 0):
+            asked = datetime.now(UTC) + ahead
+            taken = backup.backup(store.url, tmp_path / "backup")
+            assert taken.entries == new
+            told = datetime.fromisoformat(taken.record.time) - asked
+            assert abs(told) < timedelta(minutes=10)
+        store.http.clear()
+
+
+def test_what_comes_while_a_backup_is_taken_is_later_than_all_it_knows(tmp_path):
+    """However early it has its time: no moment is restored of which an entry is lacking."""
+    with databuffer_here(tmp_path, timedelta(hours=1)) as running:
+        store = Store(running)
+        store.put(b"first")
+
+        def put_one(*_):
+            store.put(b"while it is taken")
+
+        taken = backup.backup(store.url, tmp_path / "backup", tell=put_one).record
+        (tmp_path / "live").mkdir()
+        first, second, *_ = (one["time"] for one in entries(running, tmp_path / "live"))
+        assert (taken.lsn, taken.last) == (1, first)
+        assert taken.time < second
+        store.http.clear()
 
 
 def test_a_volume_of_two_parts_is_restored_into_two(store, tmp_path):

@@ -11,7 +11,7 @@ import hashlib
 import re
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -66,6 +66,18 @@ def time_of(line: bytes) -> str:
 def written(moment: datetime) -> str:
     """Write a time as lines have it; the moment must have a zone."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def before(time: str) -> str:
+    """Return the moment before a line's time, "" if that is none.
+
+    >>> before("2026-11-20T23:17:00.000000Z")
+    '2026-11-20T23:16:59.999999Z'
+    """
+    try:
+        return written(datetime.fromisoformat(time) - timedelta(microseconds=1))
+    except (ValueError, OverflowError):
+        return ""
 
 
 def named(lines: list[bytes]) -> set[str]:

@@ -52,8 +52,10 @@ class Segment:
 class Record:
     """A whole backup: which ledger, up to where, and what there is of it.
 
-    `hash` and `last` are the hash and the time of the last entry, `time` is when the ledger's head
-    was asked for; `missing` are digests (hex) of payloads that the store itself had lost.
+    `hash` and `last` are the hash and the time of the last entry. `time` is up to when it has all
+    entries, by the databuffer's clock ("": not known beyond `last`); the first versions wrote when
+    the ledger's head was asked for, by the clock of who asked. `missing` are digests (hex) of
+    payloads that the store itself had lost.
     """
 
     ledger: str

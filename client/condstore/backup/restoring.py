@@ -127,10 +127,11 @@ def restore(
 def _refuse_beyond(record: Record, until: Until) -> None:
     if until.lsn is not None and until.lsn > record.lsn:
         raise WrongBackup(f"the backup ends at LSN {record.lsn} ({record.last})")
-    known = max(record.time, record.last)  # two clocks: of who took it, and of the databuffer
+    known = max(record.time, record.last)
     if until.time > known:
         raise WrongBackup(
-            f"the backup knows of nothing after {known}, when it was taken: "
+            f"the backup knows of nothing after {known}, when it was taken by the databuffer's "
+            "clock: "
             "without --time all of it is restored"
         )
 

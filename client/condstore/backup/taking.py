@@ -16,7 +16,6 @@ import asyncio
 import contextlib
 import dataclasses
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from condstore import bulk, interrupts, landing, ledger
@@ -26,7 +25,7 @@ from condstore.backup import record as records
 from condstore.backup import unfinished
 from condstore.backup.fetching import Fetching
 from condstore.backup.layout import DOCUMENT, NAME, Layout, content, manifest, segment_name
-from condstore.backup.links import Broken, Links, kept_here, named, written
+from condstore.backup.links import Broken, Links, before, kept_here, named, written
 from condstore.backup.record import Record, Segment
 from condstore.backup.segments import SegmentFile, in_file, lines_of
 from condstore.backup.shelf import Seen, Shelf
@@ -73,13 +72,12 @@ def backup(url: str, directory: Path, *, tell: Tell = nobody, access: Access = N
 async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Taken:
     reach = ((url,), bulk.AT_ONCE + 2)
     async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
-        now = written(datetime.now(UTC))
         head = await ledger.head(exchange, url)
     async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
         with directories.locked(directory):
             before = directories.last(directory, head)
             run = _Run(url, exchange, Layout.at(directory), before, head, tell)
-            return await run.all(now)
+            return await run.all()
 
 
 @dataclass(slots=True)
@@ -103,10 +101,10 @@ class _Run:
         self.links = Links(self.before.lsn, self.before.hash, self.before.last)
         self.shelf = Shelf(self.to.blobs)
 
-    async def all(self, now: str) -> Taken:
+    async def all(self) -> Taken:
         state = await self._state()
         if not self._news(state):
-            record = self._record(now, state, self.before.blobs, self.before.size, set())
+            record = dataclasses.replace(self.before, time=await self._time())
             records.write(self.to.root, record)
             return Taken(self.to.root, record, 0, 0, 0)
         await asyncio.to_thread(self._begin)
@@ -114,7 +112,7 @@ class _Run:
             await self._payloads(fetching, state)
             await self._lines(fetching)
             await fetching.finish(lambda: self._hear_of(fetching))
-        return await asyncio.to_thread(self._end, now, state, fetching)
+        return await asyncio.to_thread(self._end, await self._time(), state, fetching)
 
     def _news(self, state: dict[str, str]) -> bool:
         self.resumed = bool(unfinished.begun(self.to.root))
@@ -189,13 +187,16 @@ class _Run:
 
     def _take(self, lines: list[bytes]) -> set[str]:
         """Follow lines and write them down; return the payloads to fetch."""
+        for line in lines:
+            self._follow(self.links, line)
+            self._room().add(line)
+        return self._lacking(lines)
+
+    def _follow(self, links: Links, line: bytes) -> None:
         try:
-            for line in lines:
-                self.links.follow(line)
-                self._room().add(line)
+            links.follow(line)
         except Broken as broken:
             raise DamagedBackup(f"{self.url}: {broken}; {_SEE}") from broken
-        return self._lacking(lines)
 
     def _room(self) -> SegmentFile:
         """Return the segment that the line just followed belongs into."""
@@ -242,11 +243,25 @@ class _Run:
 
     # --- the end ---------------------------------------------------------------------------
 
+    async def _time(self) -> str:
+        """Return up to when all entries are here, by the databuffer's clock, "" if not known.
+
+        That is when the head was asked for. An entry has its time before it is durable, so one that
+        came later may be older than that: then it is the moment before this entry.
+        """
+        if self.head.time is None:
+            return ""
+        time, links = written(self.head.time), dataclasses.replace(self.links)
+        for line in await ledger.page(self.exchange, self.url, self.head.lsn, 1):
+            self._follow(links, line)
+            time = min(time, before(links.time))
+        return time
+
     def _hear_of(self, fetching: Fetching) -> None:
         if fetching.wanted:
             self.tell(PAYLOADS, fetching.got, fetching.wanted)
 
-    def _end(self, now: str, state: dict[str, str], fetching: Fetching) -> Taken:
+    def _end(self, time: str, state: dict[str, str], fetching: Fetching) -> Taken:
         """Make everything durable, and only then say that it is there."""
         for name, text in state.items():
             if self.before.state.get(name) != text or not self.to.document(name).exists():
@@ -256,7 +271,7 @@ class _Run:
         blobs, size = self.before.blobs + came, self.before.size + fetching.size
         if self.resumed:  # who knows which of them a killed run brought
             blobs, size = self.shelf.count()
-        record = self._record(now, state, blobs, size, self._lost({*fetching.missing}))
+        record = self._record(time, state, blobs, size, self._lost({*fetching.missing}))
         self.to.sync()
         with landing.published(self.to.manifest) as file:
             file.write(manifest(record.ledger, [one.name for one in record.segments]))
@@ -274,14 +289,14 @@ class _Run:
         return lost
 
     def _record(
-        self, now: str, state: dict[str, str], blobs: int, size: int, missing: set[str]
+        self, time: str, state: dict[str, str], blobs: int, size: int, missing: set[str]
     ) -> Record:
         return Record(
             ledger=self.head.ledger,
             lsn=self.links.lsn,
             hash=self.links.hash,
             last=self.links.time,
-            time=now,
+            time=time,
             blobs=blobs,
             size=size,
             segments=(*self.before.segments, *self.segments),

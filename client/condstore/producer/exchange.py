@@ -64,12 +64,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful answer, and who gave it."""
+    """A successful answer, and who gave it; `date` is when, as that one says ("": it does not)."""
 
     status: int
     lsn: int
     body: bytes
     url: str
+    date: str = ""
 
     def read(self, make: Callable[[Json], T]) -> T:
         """Return the value of its JSON; raise `UnexpectedAnswer` if it is something else."""
@@ -135,7 +136,8 @@ class Exchange:
         if response.status not in asked.accept:
             raise self._failure(response, content, base.url)
         lsn = self._seen.note(response.headers)
-        return Answer(response.status, lsn, content, base.url)
+        date = response.headers.get("Date", "")
+        return Answer(response.status, lsn, content, base.url, date)
 
     @contextlib.asynccontextmanager
     async def open(self, asked: Asked) -> AsyncIterator[aiohttp.ClientResponse]:
