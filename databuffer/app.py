@@ -16,6 +16,7 @@ from databuffer.gate import Places
 from databuffer.health import Health
 from databuffer.store.disk import Disk
 from databuffer.store.documents import Documents
+from databuffer.store.private import close_to_others
 from databuffer.store.room import Room
 from databuffer.store.unreferenced import Unreferenced
 from databuffer.store.volume_blobs import VolumeBlobs
@@ -40,7 +41,7 @@ from databuffer.web.traced import traced
 from databuffer.web.traffic import TRAFFIC, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from aiohttp.typedefs import Middleware
@@ -91,7 +92,8 @@ def create_app(config: Config) -> web.Application:
     for module in _ROUTES:
         app.add_routes(map(_inviting_nobody, module.routes))
     app.on_response_prepare.append(add_request_id)
-    app.cleanup_ctx.extend([_tracing(tracing), _open(disk, ledger, blobs, documents, buffer)])
+    opened = _open(disk, ledger, blobs, documents, buffer, config.private)
+    app.cleanup_ctx.extend([_tracing(tracing), opened])
     return app
 
 
@@ -121,6 +123,7 @@ def _open(
     blobs: VolumeBlobs,
     documents: Documents,
     buffer: StreamingBuffer,
+    private: Sequence[Path],
 ) -> Lifetime:
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
@@ -130,6 +133,7 @@ def _open(
             await disk.run(blobs.take, begun=ledger.head().lsn > 0)
             await disk.run(blobs.prepare)
             await disk.run(documents.prepare)
+            await disk.run(close_to_others, private)
             await buffer.open()
             yield
             await buffer.close()

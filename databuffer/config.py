@@ -141,6 +141,16 @@ class Config:
         return bool(self.buffer_token or self.buffer_token_file)
 
     @property
+    def private(self) -> list[Path]:
+        """The directories that are nobody else's, but for one that holds what others read."""
+        read = (self.dataroot, self.dtvolroot, self.admroot, self.logroot)
+        return [
+            root
+            for root in (self.ledgerroot, self.stateroot, self.blobroot)
+            if not any(path.resolve().is_relative_to(root.resolve()) for path in read)
+        ]
+
+    @property
     def authentication(self) -> Authentication:
         """Whether callers are told apart."""
         if self.auth == "off":

@@ -60,12 +60,15 @@ def sync_file_system(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory and its missing parents, each durable in its own parent."""
+def make_directory(path: Path, *, private: bool = False) -> None:
+    """Make a directory and its missing parents, each durable in its own parent.
+
+    A `private` one is for its owner alone; its parents are for whomever the umask allows.
+    """
     if path.is_dir():
         return
     make_directory(path.parent)
-    path.mkdir(exist_ok=True)
+    path.mkdir(0o700 if private else 0o777, exist_ok=True)
     sync_directory(path.parent)
 
 
@@ -75,9 +78,9 @@ def require_writable(path: Path) -> None:
         raise PermissionError(errno.EACCES, "not writable", str(path))
 
 
-def prepare_directory(path: Path) -> None:
+def prepare_directory(path: Path, *, private: bool = False) -> None:
     """Make a directory ready: there, writable, without what a killed process left."""
-    make_directory(path)
+    make_directory(path, private=private)
     require_writable(path)
     sweep(path)
 

@@ -49,7 +49,7 @@ class Documents:
 
     def prepare(self) -> None:
         """Make the directory and sweep temporary files."""
-        atomic.prepare_directory(self._root)
+        atomic.prepare_directory(self._root, private=True)
 
     async def get(self, name: DocumentName) -> bytes:
         """Read a document; raise `Unknown`."""

@@ -150,14 +150,14 @@ class VolumeBlobs:
         """
         if begun and not self.there:
             raise CannotStart(f"there is a ledger, yet no {self._base}: is its volume mounted?")
-        atomic.make_directory(self._root)
+        atomic.make_directory(self._root, private=True)
         self._lock = atomic.take_directory(self._root)
         if self._lock is None:
             raise VolumeInUse(f"another databuffer keeps blobs in {self._root}")
 
     def prepare(self) -> None:
         """Make the directories, sweep temporary files, put back what was journalled or aside."""
-        atomic.prepare_directory(self._root)
+        atomic.prepare_directory(self._root, private=True)
         atomic.make_directory(self._base)
         try:
             self._journal.replay(self._restore)

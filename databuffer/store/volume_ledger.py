@@ -222,7 +222,7 @@ class VolumeLedger:
     # --- opening and closing ---------------------------------------------------------------
 
     def _open(self) -> None:
-        atomic.make_directory(self._root)
+        atomic.make_directory(self._root, private=True)
         atomic.require_writable(self._root)
         lock = atomic.take_directory(self._root)
         if lock is None:
