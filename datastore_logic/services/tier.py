@@ -81,6 +81,18 @@ class Tier:
             with self.reading(self.buffer.head().lsn) as snapshot:
                 return decide(snapshot)
 
+    def refuse_future(self, lsn: int) -> None:
+        """Refuse an LSN that the ledger has not got to: nobody knows what will be said there.
+
+        Raises:
+            NotFound: it has not.
+            BufferAway: this replica has not seen it, and cannot ask whether the ledger has.
+        """
+        if not lsn:
+            return  # nothing is asked of the view, which takes longer than the rest of an answer
+        if lsn > self.database.position().applied_lsn and lsn > (head := self.buffer.head().lsn):
+            raise NotFound("lsn", f"{lsn}; the ledger's last is {head}")
+
     def _show_segments(self) -> None:
         newest = self.acknowledged.newest()
         if newest > self.database.position().applied_lsn:

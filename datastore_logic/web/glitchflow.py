@@ -13,7 +13,7 @@ from flask import Blueprint, Response, url_for
 from datastore_logic.databuffer.refusals import told as agreed
 from datastore_logic.errors import BadRequest, BufferIsFrozen
 from datastore_logic.services import buffer_reads, streaming
-from datastore_logic.web import middleware, wire
+from datastore_logic.web import bodies, fields, middleware, wire
 from datastore_logic.web.stream import channel
 
 if TYPE_CHECKING:
@@ -61,18 +61,20 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
         No key is needed for that, and none is heeded: FROZEN is said of the buffer as it is now,
         not of one that was frozen under this key and cleaned since.
         """
-        sent = wire.json_object()
-        user, token = _line(sent, "user", wire.MAX_USER), _line(sent, "token", MAX_MESSAGE)
-        stat = streaming.freeze_when_full(tier, user, token, asking=wire.asking(user, keyed=False))
+        sent = bodies.json_object()
+        user, token = _line(sent, "user", fields.MAX_USER), _line(sent, "token", MAX_MESSAGE)
+        stat = streaming.freeze_when_full(
+            tier, user, token, asking=fields.asking(user, keyed=False)
+        )
         if stat is None:
             return wire.answer({"resp": "WAITING"})
         return wire.answer({"resp": "FROZEN", "n_f": stat.n_itm, "bt_wrt": stat.buff_size})
 
     @routes.post("/streamdata")
     def streamdata() -> Response:
-        segment = wire.body(tier.config.max_segment_bytes)
+        segment = bodies.whole(tier.config.max_segment_bytes)
         try:
-            stored = streaming.stream_segment(tier, segment, channel(), asking=wire.asking())
+            stored = streaming.stream_segment(tier, segment, channel(), asking=fields.asking())
         except BufferIsFrozen as frozen:
             return wire.answer({"resp": "FROZEN", "body": str(frozen)})
         words = agreed(stored, "body")["body"]
@@ -80,8 +82,8 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
 
     @routes.post("/cleanbuf")
     def cleanbuf() -> Response:
-        wire.text(wire.json_object(), "msg", most=MAX_MESSAGE)
-        done = streaming.clean(tier, asking=wire.asking())
+        fields.text(bodies.json_object(), "msg", most=MAX_MESSAGE)
+        done = streaming.clean(tier, asking=fields.asking())
         words = agreed(done, "body")["body"]
         if done.status in streaming.BROKEN_VOLUME:
             return wire.answer({"resp": "FS ERR", "body": words})
@@ -95,7 +97,7 @@ def _told(told: Told, shown: Callable[[Any], object] = lambda found: found) -> R
 
 def _line(sent: dict[str, Any], field: str, most: int) -> str:
     """Return a field that the databuffer will take: refused now, not when the buffer is full."""
-    text = wire.text(sent, field, most=most)
+    text = fields.text(sent, field, most=most)
     if not text.isprintable():
         raise BadRequest(f"{field}: must be printable", field=field)
     return text

@@ -25,7 +25,7 @@ from datastore_logic.errors import (
     Unauthenticated,
     status_of,
 )
-from datastore_logic.web import session, wire
+from datastore_logic.web import bodies, session
 from datastore_logic.web.middleware import refusal
 from datastore_logic.web.other_sites import is_elsewhere
 from datastore_logic.web.page import page
@@ -107,7 +107,7 @@ def _filled_in() -> dict[str, str]:
         BadRequest: another site sent it, or it is of another browser.
     """
     _refuse_other_sites()
-    sent = wire.body(MAX_FORM)
+    sent = bodies.whole(MAX_FORM)
     try:
         many = parse_qs(sent.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as reason:

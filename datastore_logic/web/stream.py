@@ -11,7 +11,7 @@ from datastore_logic.domain.tags import PayloadTypeName, TagName
 from datastore_logic.errors import BadRequest
 from datastore_logic.services import buffer_reads, streaming
 from datastore_logic.services.goals import TagAndType
-from datastore_logic.web import wire
+from datastore_logic.web import bodies, fields, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,21 +42,21 @@ def blueprint(tier: Tier) -> Blueprint:
         if "tag" in request.args or "minor" in request.args:
             raise BadRequest("major: is needed where tag or minor is given", field="major")
         kind = channel()
-        segment = wire.body(tier.config.max_segment_bytes)
-        stored = streaming.stream_segment(tier, segment, kind, asking=wire.asking())
+        segment = bodies.whole(tier.config.max_segment_bytes)
+        stored = streaming.stream_segment(tier, segment, kind, asking=fields.asking())
         return wire.plain(stored.body, 201, lsn=stored.lsn)
 
     @routes.post("/freezeds")
     def freezeds() -> Response:
-        told = wire.json_object()
-        user, token = wire.text(told, "user", most=wire.MAX_USER), wire.text(told, "token")
-        stat = streaming.freeze_when_full(tier, user, token, asking=wire.asking(user))
+        told = bodies.json_object()
+        user, token = fields.text(told, "user", most=fields.MAX_USER), fields.text(told, "token")
+        stat = streaming.freeze_when_full(tier, user, token, asking=fields.asking(user))
         return wire.plain(WAITING) if stat is None else wire.answer(asdict(stat), 201)
 
     @routes.post("/flushbuf")
     def flushbuf() -> Response:
-        wire.body(wire.MAX_JSON_BYTES)  # ignored, but a request that breaks off cleans nothing
-        done = streaming.clean(tier, asking=wire.asking())
+        bodies.whole(bodies.MAX_JSON_BYTES)  # ignored, but a request that breaks off cleans nothing
+        done = streaming.clean(tier, asking=fields.asking())
         if done.status in streaming.BROKEN_VOLUME:
             return wire.plain(BROKEN, 500)
         return wire.plain(done.body, 201, lsn=done.lsn)
@@ -86,15 +86,15 @@ def _stream_payload(tier: Tier) -> Response:
         raise BadRequest("type: is needed", field="type")
     stored = streaming.stream_payload(
         tier,
-        wire.chunks(),
+        bodies.chunks(),
         request.content_length,
         TagAndType(
             TagName.parse(request.args.get("tag", tier.config.stream_tag)),
             PayloadTypeName.parse(request.args["type"]),
         ),
-        wire.interval(),
-        name=wire.logical_name(),
-        asking=wire.asking(),
+        fields.interval(),
+        name=fields.logical_name(),
+        asking=fields.asking(),
     )
     held = stored.interval
     told = {

@@ -36,7 +36,7 @@ from datastore_logic.domain.tags import (
 )
 from datastore_logic.errors import BadRequest, TooLarge
 from datastore_logic.serving.incoming import Incoming, Outlook
-from datastore_logic.web import wire
+from datastore_logic.web import bodies
 from datastore_logic.web.bounds import DEPTH, SMALL, is_shallow, refuse_beyond
 from datastore_logic.web.cdb_rest import bulk as cdb
 from datastore_logic.web.cdb_rest.ends import Ends
@@ -61,7 +61,7 @@ def moments(data: bytes) -> None:
         assert 0 <= found.major <= LIMIT
         assert Moment.parse(*str(found).split(":")) == found == Moment.parse(*found.wire())
         assert found.major == int(major)
-    numbers = unless(REFUSED, lambda: wire.from_json(data))
+    numbers = unless(REFUSED, lambda: bodies.from_json(data))
     unless(BadMoment, lambda: Moment.parse(numbers, numbers))
 
 
@@ -184,7 +184,7 @@ FIELDS = (
 )
 def v1_bulk(data: bytes) -> None:
     """An array of payload IOVs is refused, or can be kept as it is."""
-    sent = unless(REFUSED, lambda: wire.from_json(data))
+    sent = unless(REFUSED, lambda: bodies.from_json(data))
     check_wanted(unless(REFUSED, lambda: v1.wanted(sent, TagName("T"), MOST)) or [])
 
 
@@ -196,7 +196,7 @@ def v1_bulk(data: bytes) -> None:
 )
 def cdb_bulk(data: bytes) -> None:
     """So is nopayloaddb's, in both modes, and ends are written back as they were read."""
-    sent = unless(REFUSED, lambda: wire.from_json(data))
+    sent = unless(REFUSED, lambda: bodies.from_json(data))
     if not isinstance(sent, list) or not all(isinstance(each, dict) for each in sent):
         return
     for mode in IovMode:
@@ -279,7 +279,7 @@ DATA: dict[str, Any] = {
 )
 def ledger_events(data: bytes) -> None:
     """An entry is an event or bad; what this tier writes is read back as it was."""
-    told = unless(REFUSED, lambda: wire.from_json(data))
+    told = unless(REFUSED, lambda: bodies.from_json(data))
     match told:
         case [str() as kind, dict() as fields]:
             event = unless(
@@ -298,7 +298,7 @@ def ledger_events(data: bytes) -> None:
 )
 def fingerprints(data: bytes) -> None:
     """Rows in any order have one fingerprint, and the client computes the same."""
-    told = unless(REFUSED, lambda: wire.from_json(data))
+    told = unless(REFUSED, lambda: bodies.from_json(data))
     if not isinstance(told, dict):
         return
     columns = unless(

@@ -15,7 +15,7 @@ from datastore_logic.domain.tags import TagState
 from datastore_logic.domain.timeline import Payload, Row
 from datastore_logic.errors import BadRequest
 from datastore_logic.view.catalogue import Page
-from datastore_logic.web import bounds, wire
+from datastore_logic.web import bodies, bounds, fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def told() -> dict[str, Any]:
     Raises:
         BadRequest: it is neither a JSON object nor nothing.
     """
-    sent = _json(wire.MAX_JSON_BYTES)
+    sent = _json(bodies.MAX_JSON_BYTES)
     if sent is None:
         return {}
     if not isinstance(sent, dict):
@@ -51,7 +51,7 @@ def told_many(most: int) -> list[dict[str, Any]]:
         BadRequest: it is something else.
         TooLarge: it has more than `most`.
     """
-    sent = _json(wire.MAX_BULK_BYTES, bounds.of_iovs(most))
+    sent = _json(bodies.MAX_BULK_BYTES, bounds.of_iovs(most))
     if not isinstance(sent, list) or not all(isinstance(each, dict) for each in sent):
         raise BadRequest("The body must be a JSON array of objects.")
     if len(sent) > most:
@@ -59,7 +59,7 @@ def told_many(most: int) -> list[dict[str, Any]]:
     return sent
 
 
-def text(sent: Mapping[str, Any], field: str, most: int = wire.MAX_NAME) -> str:
+def text(sent: Mapping[str, Any], field: str, most: int = fields.MAX_NAME) -> str:
     """Return a string that must be there.
 
     Raises:
@@ -71,7 +71,7 @@ def text(sent: Mapping[str, Any], field: str, most: int = wire.MAX_NAME) -> str:
     return value
 
 
-def optional_text(sent: Mapping[str, Any], field: str, most: int = wire.MAX_NAME) -> str | None:
+def optional_text(sent: Mapping[str, Any], field: str, most: int = fields.MAX_NAME) -> str | None:
     """Return a string that may be missing or null.
 
     Raises:
@@ -125,7 +125,7 @@ def payload_iov(sent: Mapping[str, Any], ends: Ends) -> Row:
 
 def asking(author: str | None = None) -> Asking:
     """Return who asks; an author stands for them only where nobody is verified."""
-    return wire.asking(author if author and author.isprintable() else None)
+    return fields.asking(author if author and author.isprintable() else None)
 
 
 def known_id(text: str) -> int:
@@ -171,8 +171,8 @@ def page() -> Page | None:
 
 
 def _json(most: int, within: Bounds = bounds.SMALL) -> object:
-    sent = wire.body(most)
-    return wire.from_json(sent, within) if sent.strip() else None
+    sent = bodies.whole(most)
+    return bodies.from_json(sent, within) if sent.strip() else None
 
 
 def _number(field: str, value: object) -> int:

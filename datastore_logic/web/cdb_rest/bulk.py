@@ -13,7 +13,7 @@ from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.domain.tags import ListName
 from datastore_logic.errors import BadRequest
 from datastore_logic.services.iovs import Wanted
-from datastore_logic.web import wire
+from datastore_logic.web import fields
 from datastore_logic.web.cdb_rest import asked
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _numbers(sent: Sequence[Sent], field: str) -> list[Any] | None:
 def _texts(sent: Sequence[Sent], field: str) -> list[Any] | None:
     """Return a column that holds nothing but texts, as they must be; else None."""
     column: list[Any] = [entry.get(field) for entry in sent]
-    if set(map(type, column)) == {str} and all(0 < len(text) <= wire.MAX_NAME for text in column):
+    if set(map(type, column)) == {str} and all(0 < len(text) <= fields.MAX_NAME for text in column):
         return column
     return None
 

@@ -13,7 +13,7 @@ from datastore_logic.services import iovs
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import IOVS
 from datastore_logic.view.iovs import iov_made_by
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.cdb_rest import asked, listing, shown
 from datastore_logic.web.cdb_rest.bulk import wanted
 from datastore_logic.web.cdb_rest.refusals import Unknown
@@ -46,7 +46,7 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.get("/piov/<iov_id>")
     @routes.get("/payload-iovs/<iov_id>")
     def show_iov(iov_id: str) -> Response:
-        with tier.reading(wire.min_lsn()) as snapshot:
+        with tier.reading(fields.min_lsn()) as snapshot:
             line = _iov(snapshot, id=asked.known_id(iov_id))
             return wire.revalidated(shown.payload_iov(line, ends), snapshot, snapshot.lsn)
 

@@ -12,7 +12,7 @@ from flask import Response
 from datastore_logic.domain.tags import TagState
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import IOVS, LISTS
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.cdb_rest import shown
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def browsed(
     tier: Tier, shelf: Shelf[Any], page: Page, show: Callable[[Any], shown.Shown]
 ) -> Response:
     """Answer one page of what is there."""
-    with tier.reading(wire.min_lsn(), of=tier.config.stream_tag) as snapshot:
+    with tier.reading(fields.min_lsn(), of=tier.config.stream_tag) as snapshot:
         count, lines = catalogue.browse(snapshot, shelf, page)
         told = {
             "count": count,
@@ -52,7 +52,7 @@ def streamed(tier: Tier, begin: Callable[[Snapshot], tuple[Pieces, int]]) -> Res
     the reader is gone.
     """
     with ExitStack() as held:
-        snapshot = held.enter_context(tier.reading(wire.min_lsn(), of=tier.config.stream_tag))
+        snapshot = held.enter_context(tier.reading(fields.min_lsn(), of=tier.config.stream_tag))
         pieces, lsn = begin(snapshot)
         response = wire.revalidated(None, snapshot, lsn)
         if response.status_code == 304:

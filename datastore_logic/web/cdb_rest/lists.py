@@ -9,7 +9,7 @@ from datastore_logic.services import lists
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import LISTS
 from datastore_logic.view.lists import list_made_by
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.cdb_rest import asked, listing, shown
 from datastore_logic.web.cdb_rest.refusals import Unknown
 
@@ -43,7 +43,7 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.get("/pl/<list_id>")
     @routes.get("/payload-lists/<list_id>")
     def show_list_by_id(list_id: str) -> Response:
-        with tier.reading(wire.min_lsn()) as snapshot:
+        with tier.reading(fields.min_lsn()) as snapshot:
             held = _list(snapshot, id=asked.known_id(list_id))
             told = shown.payload_list(held)
             told |= {"global_tag": held.tag_id, "payload_type": held.type_id}
@@ -51,7 +51,7 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
 
     @routes.get("/payload-lists/by-name/<name>")
     def show_list(name: str) -> Response:
-        with tier.reading(wire.min_lsn()) as snapshot:
+        with tier.reading(fields.min_lsn()) as snapshot:
             held = _list(snapshot, id=asked.known_id(name.rpartition("_")[2]), name=name)
             return wire.revalidated(shown.counted_list(held), snapshot, snapshot.lsn)
 

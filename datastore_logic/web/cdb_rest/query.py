@@ -12,7 +12,7 @@ from datastore_logic.domain.errors import BadName
 from datastore_logic.domain.tags import TagRef
 from datastore_logic.errors import NotFound
 from datastore_logic.view.resolve import resolve
-from datastore_logic.web import resolved, wire
+from datastore_logic.web import fields, resolved, wire
 from datastore_logic.web.cdb_rest import asked
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
         moment, name = asked.moment(), asked.text(request.args, "gtName")
         try:
             ref = TagRef.parse(name)
-            wire.refuse_future(tier, ref.lsn or 0)
-            least = max(wire.min_lsn(), ref.lsn or 0)
+            tier.refuse_future(ref.lsn or 0)
+            least = max(fields.min_lsn(), ref.lsn or 0)
             with tier.reading(least, of=ref.name, lazily=True) as snapshot:
                 found = resolve(snapshot, ref, moment)
                 resolved.note("cdb", ref.name)

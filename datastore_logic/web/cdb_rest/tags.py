@@ -14,7 +14,7 @@ from datastore_logic.services.approving import Wish, pending
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import LISTS, TAGS
 from datastore_logic.view.tags import find_tag
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.cdb_rest import asked, listing, shown
 from datastore_logic.web.cdb_rest.refusals import Unknown
 
@@ -44,7 +44,7 @@ def _add_reads(routes: Blueprint, tier: Tier, ends: Ends) -> None:
         page = asked.page()
         if page is not None:
             return listing.browsed(tier, TAGS, page, shown.listed_tag)
-        with tier.reading(wire.min_lsn(), of=tier.config.stream_tag) as snapshot:
+        with tier.reading(fields.min_lsn(), of=tier.config.stream_tag) as snapshot:
             return wire.revalidated(latest.encoded(snapshot), snapshot, snapshot.lsn)
 
     @routes.get("/gt")
@@ -65,14 +65,14 @@ def _add_reads(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     def show_tag(name: str) -> Response:
         if "light" not in request.args:
             return _nested(tier, ends, name=name)
-        with tier.reading(wire.min_lsn(), of=name) as snapshot:
+        with tier.reading(fields.min_lsn(), of=name) as snapshot:
             tag = _tag(snapshot, name=name)
             return wire.revalidated(shown.listed_tag(tag), snapshot, tag.lsn)
 
     @routes.get("/gtPayloadLists/<name>")
     @routes.get("/global-tags/<name>/payload-lists")
     def list_names(name: str) -> Response:
-        with tier.reading(wire.min_lsn(), of=name) as snapshot:
+        with tier.reading(fields.min_lsn(), of=name) as snapshot:
             tag = catalogue.first(snapshot, TAGS, name=name)
             lists = catalogue.everything(snapshot, LISTS, tag_id=tag.id) if tag else ()
             told = {held.payload_type: held.name for held in lists}
@@ -84,7 +84,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
     def create_tag() -> Response:
         sent = asked.told()
         name, state = TagName.parse(sent.get("name")), asked.state(sent.get("status"))
-        author = asked.optional_text(sent, "author", wire.MAX_USER)
+        author = asked.optional_text(sent, "author", fields.MAX_USER)
         words = asked.optional_text(sent, "description", asked.MAX_WORDS) or ""
         asking = asked.asking(author)
         done = tags.create_tag(tier, name, words, author=author, state=state, asking=asking)

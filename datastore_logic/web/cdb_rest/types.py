@@ -9,7 +9,7 @@ from datastore_logic.domain.tags import PayloadTypeName
 from datastore_logic.services import lists
 from datastore_logic.view import catalogue
 from datastore_logic.view.catalogue import TYPES
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.cdb_rest import asked, listing, shown
 from datastore_logic.web.cdb_rest.refusals import Unknown
 
@@ -28,7 +28,7 @@ def add(routes: Blueprint, tier: Tier) -> None:
         page = asked.page()
         if page is not None:
             return listing.browsed(tier, TYPES, page, shown.payload_type)
-        with tier.reading(wire.min_lsn()) as snapshot:
+        with tier.reading(fields.min_lsn()) as snapshot:
             told = [shown.payload_type(line) for line in catalogue.everything(snapshot, TYPES)]
             return wire.revalidated(told, snapshot, snapshot.lsn)
 

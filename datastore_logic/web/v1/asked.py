@@ -13,7 +13,7 @@ from datastore_logic.domain.moment import LIMIT, Moment
 from datastore_logic.domain.tags import ListName, PayloadTypeName, TagRef, TagState
 from datastore_logic.errors import BadRequest
 from datastore_logic.services.freezing import Look
-from datastore_logic.web import wire
+from datastore_logic.web import bodies, fields
 from datastore_logic.web.bounds import SMALL
 
 if TYPE_CHECKING:
@@ -54,26 +54,26 @@ def reading(tier: Tier, *refs: TagRef, lazily: bool = False) -> Iterator[Snapsho
     """
     asked = max((each.lsn or 0 for each in refs), default=0)
     if asked:
-        wire.refuse_future(tier, asked)
+        tier.refuse_future(asked)
     streamed = tier.config.stream_tag
     of = streamed if any(each.name == streamed for each in refs) else None
-    with tier.reading(max(wire.min_lsn(), asked), of=of, lazily=lazily) as snapshot:
+    with tier.reading(max(fields.min_lsn(), asked), of=of, lazily=lazily) as snapshot:
         yield snapshot
 
 
 def other(name: str) -> TagRef:
     """Return the tag that a query parameter names."""
-    return wire.parsed(TagRef.parse, request.args[name], name)
+    return fields.parsed(TagRef.parse, request.args[name], name)
 
 
 def kind(told: object, field: str = "payload_type") -> PayloadTypeName:
     """Return a payload type by its name."""
-    return wire.parsed(PayloadTypeName.parse, told, field)
+    return fields.parsed(PayloadTypeName.parse, told, field)
 
 
 def payload_list(told: object) -> ListName:
     """Return a payload list by its name."""
-    return wire.parsed(ListName.parse, told, "payload_list")
+    return fields.parsed(ListName.parse, told, "payload_list")
 
 
 def only() -> PayloadTypeName | None:
@@ -133,21 +133,21 @@ def after() -> Moment | None:
     if told is None:
         return None
     major, _, minor = told.partition(":")
-    return wire.parsed(lambda parts: Moment.parse(*parts), (major, minor), "after")
+    return fields.parsed(lambda parts: Moment.parse(*parts), (major, minor), "after")
 
 
 def interval() -> Interval | None:
     """Return the interval of the query, None if it names none."""
     named = {"major", "minor", "major_end", "minor_end"}
-    return wire.interval() if named & request.args.keys() else None
+    return fields.interval() if named & request.args.keys() else None
 
 
 def asking(user: str | None = None) -> Asking:
     """Return who asks; who they say they are must be a name, whether it is heeded or not."""
     told = user or request.args.get("user", "anonymous")
-    if not (0 < len(told) <= wire.MAX_USER and told.isprintable()):
-        raise BadRequest(f"user: must be 1 to {wire.MAX_USER} printable characters", field="user")
-    return wire.asking(told)
+    if not (0 < len(told) <= fields.MAX_USER and told.isprintable()):
+        raise BadRequest(f"user: must be 1 to {fields.MAX_USER} printable characters", field="user")
+    return fields.asking(told)
 
 
 def plain(told: object, most: int) -> bool:
@@ -156,10 +156,10 @@ def plain(told: object, most: int) -> bool:
 
 
 def body(
-    *known: str, needed: bool = True, most: int = wire.MAX_JSON_BYTES, bounds: Bounds = SMALL
+    *known: str, needed: bool = True, most: int = bodies.MAX_JSON_BYTES, bounds: Bounds = SMALL
 ) -> dict[str, Any]:
     """Return the body's object; a field nobody knows is refused, for it was meant for something."""
-    told = wire.json_object(needed=needed, most=most, bounds=bounds)
+    told = bodies.json_object(needed=needed, most=most, bounds=bounds)
     for name in told:
         if name not in known:
             raise BadRequest(
@@ -180,7 +180,7 @@ def optional(told: dict[str, Any], field: str, most: int = 10_000) -> str | None
     """Return a string field; None where it is left out, null or empty."""
     if told.get(field) is None:
         return None
-    return wire.text(told, field, most=most) or None
+    return fields.text(told, field, most=most) or None
 
 
 def fingerprint(told: dict[str, Any]) -> str | None:
@@ -195,4 +195,4 @@ def moment(told: object, field: str) -> Moment:
     """Return the moment of `[major, minor]`."""
     if not (isinstance(told, list) and len(told) == 2 and all(type(part) is int for part in told)):
         raise BadMoment(field, f"must be [major, minor], two integers from 0 to {LIMIT}")
-    return wire.parsed(lambda parts: Moment(*parts), told, field)
+    return fields.parsed(lambda parts: Moment(*parts), told, field)

@@ -11,7 +11,7 @@ from datastore_logic.domain.tags import Digest, PayloadTypeName
 from datastore_logic.errors import BadRequest
 from datastore_logic.services.goals import TagAndType
 from datastore_logic.services.iovs import Wanted
-from datastore_logic.web import wire
+from datastore_logic.web import fields
 from datastore_logic.web.bounds import too_many_iovs
 from datastore_logic.web.v1 import asked
 
@@ -56,14 +56,16 @@ def _row(told: dict[str, Any], where: str) -> tuple[Any, ...]:
         raise BadInterval(f"{where}.end", words)
     digest = told.get("digest")
     if digest is not None:
-        digest = wire.parsed(Digest.parse, digest, f"{where}.digest")
+        digest = fields.parsed(Digest.parse, digest, f"{where}.digest")
     name = digest if told.get("name") is None else told["name"]
-    if not asked.plain(name, wire.MAX_NAME):
-        words = f"must be 1 to {wire.MAX_NAME} characters, no control character, or have a digest"
+    if not asked.plain(name, fields.MAX_NAME):
+        words = f"must be 1 to {fields.MAX_NAME} characters, no control character, or have a digest"
         raise BadRequest(f"{where}.name: {words}", field=f"{where}.name")
     checksum = told.get("checksum")
-    if checksum is not None and not (isinstance(checksum, str) and len(checksum) <= wire.MAX_NAME):
-        words = f"must be a string of at most {wire.MAX_NAME} characters"
+    if checksum is not None and not (
+        isinstance(checksum, str) and len(checksum) <= fields.MAX_NAME
+    ):
+        words = f"must be a string of at most {fields.MAX_NAME} characters"
         raise BadRequest(f"{where}.checksum: {words}", field=f"{where}.checksum")
     numbers = (_number(told, "size", where), _number(told, "revision", where))
     return (*start, *(end or _OPEN), name, checksum, digest, *numbers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from datastore_logic.access.caller import caller
 from datastore_logic.services.checkpoints import make_checkpoint as make
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.v1.route import Route
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def make_checkpoint(tier: Tier) -> Response:
     """Make one of this replica's view, unless one of this very state stands already."""
     caller().right.refuse_unless_everywhere()
-    with tier.reading(wire.min_lsn()) as snapshot:
+    with tier.reading(fields.min_lsn()) as snapshot:
         position = snapshot.position
     made = make(tier, position)
     return wire.answer(made.checkpoint.told(), 201 if made.new else 200, lsn=made.checkpoint.lsn)

@@ -10,7 +10,7 @@ import orjson
 from datastore_logic.errors import NotFound
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.resolve import resolve
-from datastore_logic.web import resolved, wire
+from datastore_logic.web import fields, resolved, wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
@@ -32,7 +32,7 @@ MAX_TYPES: Final = 1000
 
 def payloads(tier: Tier, tag: str) -> Response:
     """Show what holds at a moment."""
-    ref, moment = asked.ref(tag), wire.moment()
+    ref, moment = asked.ref(tag), fields.moment()
     with asked.reading(tier, ref, lazily=True) as snapshot:
         found = resolve(snapshot, ref, moment, asked.only())
         resolved.note("v1", ref.name)

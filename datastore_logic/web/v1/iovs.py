@@ -9,7 +9,7 @@ from datastore_logic.domain.tags import ListName, TagName
 from datastore_logic.services import iovs
 from datastore_logic.view.contents import find_content
 from datastore_logic.view.iovs import rows_between, segments_after
-from datastore_logic.web import bounds, wire
+from datastore_logic.web import bodies, bounds, fields, wire
 from datastore_logic.web.v1 import asked, bulk, shown
 from datastore_logic.web.v1.route import Route
 
@@ -25,7 +25,7 @@ def insert_iovs(tier: Tier, tag: str) -> Response:
     """Insert payload IOVs of any types: all or none."""
     most = tier.config.max_iovs
     name = TagName.parse(tag)
-    told = asked.body("iovs", most=wire.MAX_BULK_BYTES, bounds=bounds.of_iovs(most))
+    told = asked.body("iovs", most=bodies.MAX_BULK_BYTES, bounds=bounds.of_iovs(most))
     wanted = bulk.wanted(told.get("iovs"), name, most)
     done = iovs.insert_iovs(tier, wanted, asking=asked.asking())
     body = {"tag": name, "inserted": len(told["iovs"]) if done.new else 0, "lsn": done.lsn}
@@ -73,7 +73,7 @@ def list_segments(tier: Tier, tag: str, payload_type: str) -> Response:
 def delete_iov(tier: Tier, tag: str, payload_type: str) -> Response:
     """Delete the payload IOV of exactly this interval."""
     name, kind = TagName.parse(tag), asked.kind(payload_type)
-    done = iovs.delete_iov(tier, name, kind, wire.interval(), asking=asked.asking())
+    done = iovs.delete_iov(tier, name, kind, fields.interval(), asking=asked.asking())
     told = {"tag": name, "payload_type": kind, "deleted": True, "lsn": done.lsn}
     return wire.answer(told, lsn=done.lsn)
 

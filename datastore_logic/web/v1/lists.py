@@ -8,7 +8,7 @@ from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import BadRequest
 from datastore_logic.services import lists
 from datastore_logic.view.lists import find_list, find_type, list_made_by, types
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def list_types(tier: Tier) -> Response:
     """Show a page of payload types by name."""
     limit, after, search = asked.limit(), asked.words("after"), asked.words("search").lower()
-    with tier.reading(wire.min_lsn()) as snapshot:
+    with tier.reading(fields.min_lsn()) as snapshot:
         found = [row for row in types(snapshot) if row.name > after and search in row.name.lower()]
         rows, following = shown.page(found, limit, lambda row: row.name)
         told = [{"name": row.name, "created": row.created} for row in rows]
@@ -59,7 +59,7 @@ def create_list(tier: Tier) -> Response:
 def show_list(tier: Tier, payload_list: str) -> Response:
     """Describe a payload list."""
     name = asked.payload_list(payload_list)
-    with tier.reading(wire.min_lsn()) as snapshot:
+    with tier.reading(fields.min_lsn()) as snapshot:
         row = find_list(snapshot, name)
         return shown.read(shown.payload_list(row), snapshot, snapshot.lsn)
 

@@ -12,7 +12,7 @@ from datastore_logic.databuffer.refusals import refusal
 from datastore_logic.domain.tags import Digest
 from datastore_logic.errors import BadRequest, NotFound
 from datastore_logic.services.opening import opened
-from datastore_logic.web import wire
+from datastore_logic.web import bodies, fields, wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
@@ -33,7 +33,7 @@ PASSED_BACK: Final = (
 
 def store_payload(tier: Tier) -> Response:
     """Keep any bytes."""
-    blob = tier.buffer.store_blob(wire.chunks(), request.content_length)
+    blob = tier.buffer.store_blob(bodies.chunks(), request.content_length)
     told = {"digest": blob.digest, "size": blob.size, "href": shown.href(blob.digest)}
     return wire.answer(told, 201 if blob.created else 200)
 
@@ -41,7 +41,7 @@ def store_payload(tier: Tier) -> Response:
 def missing_payloads(tier: Tier) -> Response:
     """Say which of many payloads are not in the store."""
     told = asked.listed(asked.body("digests"), "digests", MAX_DIGESTS)
-    digests = [wire.parsed(Digest.parse, sent, f"digests[{at}]") for at, sent in enumerate(told)]
+    digests = [fields.parsed(Digest.parse, sent, f"digests[{at}]") for at, sent in enumerate(told)]
     return wire.answer({"missing": tier.buffer.missing(digests)})
 
 
@@ -57,7 +57,7 @@ def payload(tier: Tier, hexdigits: str) -> Response:
     if found.status not in {200, 206, 304, 416}:
         raise refusal(Answer(found.status, found.data, 0))
     kept = {name: found.headers[name] for name in PASSED_BACK if name in found.headers}
-    pieces = found.stream(wire.CHUNK, decode_content=False)
+    pieces = found.stream(bodies.CHUNK, decode_content=False)
     response = Response(pieces, found.status, headers=kept, direct_passthrough=True)
     response.call_on_close(found.release_conn if request.method == "HEAD" else found.close)
     return response

@@ -14,7 +14,7 @@ from datastore_logic.view.contents import find_content
 from datastore_logic.view.proposals import proposal
 from datastore_logic.view.tags import find_tag
 from datastore_logic.view.tags import tags as tags_by_name
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
@@ -33,7 +33,7 @@ def list_tags(tier: Tier) -> Response:
     """Show a page of tags by name."""
     limit, after, search = asked.limit(), asked.words("after"), asked.words("search")
     state = asked.state(request.args["state"]) if "state" in request.args else None
-    with tier.reading(wire.min_lsn(), of=tier.config.stream_tag) as snapshot:
+    with tier.reading(fields.min_lsn(), of=tier.config.stream_tag) as snapshot:
         found = tags_by_name(snapshot, after=after, search=search, state=state, limit=limit + 1)
         rows, following = shown.page(found, limit, lambda row: row.name)
         told = {"lsn": snapshot.lsn, "global_tags": [shown.tag(row) for row in rows]}
@@ -43,12 +43,12 @@ def list_tags(tier: Tier) -> Response:
 def create_tag(tier: Tier) -> Response:
     """Make a tag; one that exists is shown."""
     told = asked.body("name", "description", "author", "state")
-    name = wire.parsed(TagName.parse, told.get("name"), "name")
+    name = fields.parsed(TagName.parse, told.get("name"), "name")
     done = tags.create_tag(
         tier,
         name,
         asked.optional(told, "description") or "",
-        author=asked.optional(told, "author", wire.MAX_USER),
+        author=asked.optional(told, "author", fields.MAX_USER),
         state=asked.state(told.get("state", TagState.UNLOCKED), OPEN),
         asking=asked.asking(),
     )
@@ -75,7 +75,7 @@ def delete_tag(tier: Tier, tag: str) -> Response:
 def clone_tag(tier: Tier, tag: str) -> Response:
     """Make a tag with the content of another."""
     told, source = asked.body("name", "description"), asked.ref(tag)
-    name = wire.parsed(TagName.parse, told.get("name"), "name")
+    name = fields.parsed(TagName.parse, told.get("name"), "name")
     words = asked.optional(told, "description")
     with asked.reading(tier, source):
         pass  # wait for what it names, or say that there is no such LSN
@@ -96,7 +96,7 @@ def unlock(tier: Tier, tag: str) -> Response:
 def unfreeze(tier: Tier, tag: str) -> Response:
     """Open a frozen tag again, for a reason."""
     name, told = TagName.parse(tag), asked.body("reason")
-    reason = wire.text(told, "reason").strip()
+    reason = fields.text(told, "reason").strip()
     done = tags.unfreeze_tag(tier, name, reason=reason, asking=asked.asking())
     return _state(tier, name, done)
 
@@ -111,7 +111,7 @@ def freeze(tier: Tier, tag: str) -> Response:
     strict, look = asked.flag("strict"), asked.look()
     is_told = asked.flag("report", default=True)
     wish = Wish(
-        asked.optional(told, "reason"), asked.fingerprint(told), wire.text(told, "token", "")
+        asked.optional(told, "reason"), asked.fingerprint(told), fields.text(told, "token", "")
     )
     done, report = freeze_with_report(
         tier,
@@ -119,7 +119,7 @@ def freeze(tier: Tier, tag: str) -> Response:
         wish,
         look if is_told or strict else None,
         strict=strict,
-        asking=asked.asking(wire.text(told, "user", "", most=wire.MAX_USER)),
+        asking=asked.asking(fields.text(told, "user", "", most=fields.MAX_USER)),
     )
     with tier.reading(done.lsn) as snapshot:
         row = find_tag(snapshot, name)

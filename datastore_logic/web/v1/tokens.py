@@ -18,7 +18,7 @@ from datastore_logic.services.tokens import Wanted
 from datastore_logic.services.tokens import make_token as make
 from datastore_logic.services.tokens import revoke_token as revoke
 from datastore_logic.view.tokens import tokens
-from datastore_logic.web import wire
+from datastore_logic.web import fields, wire
 from datastore_logic.web.v1 import asked, shown
 from datastore_logic.web.v1.route import Route
 
@@ -37,7 +37,7 @@ def list_tokens(tier: Tier) -> Response:
     """Show a page of the caller's tokens, or of all to an admin of all tags."""
     limit, after = asked.limit(), asked.number("after") if "after" in request.args else 0
     last_used = tier.token_use.last()
-    with tier.reading(wire.min_lsn()) as snapshot:
+    with tier.reading(fields.min_lsn()) as snapshot:
         found = tokens(snapshot, after, limit + 1, owner_of(_principal()))
         rows, following = shown.page(found, limit, lambda row: row.lsn)
         listed = [_shown(row) | _since(row, last_used) for row in rows]
@@ -50,7 +50,7 @@ def make_token(tier: Tier) -> Response:
     """Make a token and tell its secret, this once."""
     told = asked.body("name", "grants", "expires", "expires_in")
     wanted = Wanted(
-        wire.parsed(TokenName.parse, told.get("name"), "name"),
+        fields.parsed(TokenName.parse, told.get("name"), "name"),
         tuple(_grant(each) for each in asked.listed(told, "grants", MOST_GRANTS)),
         _moment(told),
         _seconds(told),
@@ -65,7 +65,7 @@ def make_token(tier: Tier) -> Response:
 def revoke_token(tier: Tier, token_id: str) -> Response:
     """Have a token prove nothing any more; also the one that this is asked with."""
     principal = _principal()
-    asking = Asking(wire.actor(None), Right(principal, Role.READER), wire.idempotency_key())
+    asking = Asking(fields.actor(None), Right(principal, Role.READER), fields.idempotency_key())
     row, done = revoke(tier, token_id, asking=asking)
     return wire.answer({"id": row.id, "revoked": row.revoked, "lsn": done.lsn}, lsn=done.lsn)
 
@@ -90,7 +90,7 @@ def _grant(told: object) -> Grant:
     role = next((role for role in Role if told.get("role") == role), None)
     if role is None:
         raise BadRequest(f"grants: role must be one of {', '.join(Role)}", field="grants")
-    return Grant(role, wire.parsed(TagPattern.parse, told.get("tags"), "grants"))
+    return Grant(role, fields.parsed(TagPattern.parse, told.get("tags"), "grants"))
 
 
 def _moment(told: dict[str, Any]) -> int | None:
