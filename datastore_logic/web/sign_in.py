@@ -1,19 +1,15 @@
 """Signing in and out, for who looks at the pages with a browser where reads need a credential.
 
-The forms carry a secret of this browser twice, in a cookie and in a field: what another site sends
-has not both. Nothing says where one is led afterwards, it is always the status page. A credential
-that proves nothing counts as a failure, wherever it was shown.
+Nothing says where one is led afterwards, it is always the status page. A credential that proves
+nothing counts as a failure, wherever it was shown.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
-import secrets
 from datetime import UTC, datetime
 from time import time
 from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, render_template, request, url_for
 
@@ -25,39 +21,27 @@ from datastore_logic.errors import (
     Unauthenticated,
     status_of,
 )
-from datastore_logic.web import bodies, session
+from datastore_logic.web import forms, session
 from datastore_logic.web.middleware import refusal
-from datastore_logic.web.other_sites import is_elsewhere
 from datastore_logic.web.page import page
 from datastore_logic.web.rates import Kind, by_place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from datastore_logic.access.identify import Identify
     from datastore_logic.access.roles import Principal
     from datastore_logic.access.settings import Access
     from datastore_logic.web.rates import Rates
 
-FORM: Final = "condstore_form"
-"""The cookie and the field that must be the same."""
-
-MAX_FORM: Final = 1 << 16
-MAX_FIELDS: Final = 8
-_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _CREDENTIAL: Final = re.compile(r"(?:[Bb]earer +)?([\x21-\x7e]+)")
-_OURS: Final = frozenset({"same-origin", "none"})
 
 
 def blueprint(access: Access, identify: Identify, rates: Rates | None) -> Blueprint:
     """Return the routes; where reads are open there is nothing to sign in for."""
     routes = Blueprint("sign_in", __name__)
-
-    def judged(told: str) -> Principal:
-        try:
-            return identify(told, time())
-        except Unauthenticated:
-            if rates is not None:
-                rates.refuse_if_over(Kind.FAILURES, by_place(request.remote_addr or ""))
-            raise
+    routes.register_error_handler(LogicError, _refused)
+    judged = _judging(identify, rates)
 
     @routes.before_request
     def _only_where_closed() -> Response | None:
@@ -72,7 +56,7 @@ def blueprint(access: Access, identify: Identify, rates: Rates | None) -> Bluepr
     @routes.post("/sign-in")
     def enter() -> Response:
         """Give the browser the credential that was filled in, if it is one to look with."""
-        told = _credential(_filled_in())
+        told = _credential(forms.filled_in())
         _refuse_unfit(judged(told))
         response = _to_the_status_page()
         session.begin(response, told)
@@ -81,53 +65,29 @@ def blueprint(access: Access, identify: Identify, rates: Rates | None) -> Bluepr
     @routes.post("/sign-out")
     def leave() -> Response:
         """Have the browser forget it."""
-        _filled_in()
+        forms.filled_in()
         response = _to_the_status_page()
         session.end(response)
         return response
 
-    @routes.errorhandler(LogicError)
-    def refused(error: LogicError) -> Response:
-        """Say what was wrong above the form; a credential that proves nothing is forgotten."""
-        response = _shown(None, status_of(error), str(error))
-        if isinstance(error, Unauthenticated):
-            session.end(response)
-        return refusal(error, response)
-
     return routes
 
 
+def _judging(identify: Identify, rates: Rates | None) -> Callable[[str], Principal]:
+    """Return what says whose a credential is, and counts one that proves nothing."""
+
+    def judged(told: str) -> Principal:
+        try:
+            return identify(told, time())
+        except Unauthenticated:
+            if rates is not None:
+                rates.refuse_if_over(Kind.FAILURES, by_place(request.remote_addr or ""))
+            raise
+
+    return judged
+
+
 # what was filled in -----------------------------------------------------------------------------
-
-
-def _filled_in() -> dict[str, str]:
-    """Return the fields of a form that this site gave this browser.
-
-    Raises:
-        BadRequest: another site sent it, or it is of another browser.
-    """
-    _refuse_other_sites()
-    sent = bodies.whole(MAX_FORM)
-    try:
-        many = parse_qs(sent.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
-    except ValueError as reason:
-        raise BadRequest("The form cannot be read.") from reason
-    fields = {name: values[0] for name, values in many.items() if len(values) == 1}
-    mine, told = request.cookies.get(FORM, ""), fields.get(FORM, "")
-    if not (_SECRET.fullmatch(mine) and hmac.compare_digest(mine.encode(), told.encode())):
-        raise BadRequest("The form was not of this browser, or had lain too long. Try again.")
-    return fields
-
-
-def _refuse_other_sites() -> None:
-    """Refuse a form that another site sent, as far as the browser tells.
-
-    Raises:
-        BadRequest: one did.
-    """
-    site = request.headers.get("Sec-Fetch-Site")
-    if is_elsewhere(request) if site is None else site not in _OURS:
-        raise BadRequest("Another site sent this form.")
 
 
 def _credential(fields: dict[str, str]) -> str:
@@ -165,12 +125,25 @@ def _to_the_status_page() -> Response:
 
 def _shown(who: Principal | None, status: int = 200, words: str = "") -> Response:
     """Show the page; its form is of this browser from now on."""
-    mine = request.cookies.get(FORM, "")
-    secret = mine if _SECRET.fullmatch(mine) else secrets.token_urlsafe(32)
-    told = {"who": who, "until": _until(who), "words": words, "secret": secret, "field": FORM}
+    secret = forms.secret()
+    told = {
+        "who": who,
+        "until": _until(who),
+        "words": words,
+        "secret": secret,
+        "field": forms.FIELD,
+    }
     response = page(render_template("sign_in.html", **told), status, forms=True)
-    session.set_cookie(response, FORM, secret)
+    session.set_cookie(response, forms.FIELD, secret)
     return response
+
+
+def _refused(error: LogicError) -> Response:
+    """Say what was wrong above the form; a credential that proves nothing is forgotten."""
+    response = _shown(None, status_of(error), str(error))
+    if isinstance(error, Unauthenticated):
+        session.end(response)
+    return refusal(error, response)
 
 
 def _until(who: Principal | None) -> str | None:
