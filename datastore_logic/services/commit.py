@@ -85,39 +85,67 @@ def commit(
         DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
         And whatever `decide` raises.
     """
-    mark = _mark(asked, asking.right.subject)
-    key, right, named_things = asking.key, asking.right, tuple(about)
+    mark, named = _mark(asked, asking.right.subject), tuple(about)
 
     def look(snapshot: Snapshot) -> Draft | Committed:
-        refuse_about(snapshot, right, named_things)
+        refuse_about(snapshot, asking.right, named)
         snapshot.position.refuse_if_halted()
-        done = known_request(snapshot, key, mark) if key else None
+        done = known_request(snapshot, asking.key, mark) if asking.key else None
         if done is not None:
             return Committed(done, new=True)  # a repeat answers as the first did
         draft = decide(snapshot)
-        if isinstance(draft, Draft):
-            refuse_beyond(snapshot, right, draft.event)
-            expect = {**draft.expect, **rests_on_token(snapshot, right)}
-            return replace(draft, expect=expect)
-        return draft
+        return _allowed(snapshot, asking.right, draft) if isinstance(draft, Draft) else draft
 
-    named = f"{OWN_KEY}{secrets.token_hex(12)}"
+    key = asking.key or f"{OWN_KEY}{secrets.token_hex(12)}"
     for lost in range(1, ATTEMPTS + 1):
         draft = tier.decided(look)
         if isinstance(draft, Committed):
             return draft
-        try:
-            lsn = tier.buffer.append(_entry(draft, asking, key or named, key and mark))
-        except PreconditionFailed as moved:
-            tier.catch_up(moved.lsn)
-            sleep(random() * PAUSE * lost)  # noqa: S311 - so that who lost together does not meet again
-            continue
-        tier.see(lsn)
-        if key:
-            with tier.reading() as snapshot:  # another replica may have used it for something else
-                known_request(snapshot, key, mark)
-        return Committed(lsn, new=True)
+        lsn = _appended(tier, _entry(draft, asking, key, asking.key and mark), lost)
+        if lsn is not None:
+            tier.see(lsn)
+            _refuse_reused(tier, asking.key, mark)
+            return Committed(lsn, new=True)
     raise Conflict("Others kept changing the same things; try again.")
+
+
+def _allowed(snapshot: Snapshot, right: Right, draft: Draft) -> Draft:
+    """Return a draft that touches only what the caller may; it rests on their token, too.
+
+    Raises:
+        Forbidden, NotFound: it would touch something else.
+        Unauthenticated: the API token that was shown has been revoked meanwhile.
+    """
+    refuse_beyond(snapshot, right, draft.event)
+    return replace(draft, expect={**draft.expect, **rests_on_token(snapshot, right)})
+
+
+def _appended(tier: Tier, entry: Mapping[str, object], lost: int) -> int | None:
+    """Append, and return the LSN; None where something has moved, which this replica shows then.
+
+    A pause follows that grows with each `lost` race.
+
+    Raises:
+        ViewBehind: this replica cannot see what has moved.
+        DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
+    """
+    try:
+        return tier.buffer.append(entry)
+    except PreconditionFailed as moved:
+        tier.catch_up(moved.lsn)
+        sleep(random() * PAUSE * lost)  # noqa: S311 - so that who lost together does not meet again
+        return None
+
+
+def _refuse_reused(tier: Tier, key: str | None, mark: str) -> None:
+    """Refuse a key that another replica has used meanwhile for something else.
+
+    Raises:
+        KeyReused: one has; the LSN that was answered is that of its entry.
+    """
+    if key:
+        with tier.reading() as snapshot:
+            known_request(snapshot, key, mark)
 
 
 def _mark(asked: str, subject: str | None) -> str:
