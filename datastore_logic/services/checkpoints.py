@@ -56,7 +56,7 @@ def make_checkpoint(tier: Tier, position: Position) -> Made:
     """
     position.refuse_if_halted()
     standing = _standing(tier.buffer.get_state(DOCUMENT))
-    if standing is not None and _is_at(standing, position) and _is_kept(tier.buffer, standing):
+    if standing is not None and _is_at(standing, position) and _is_of_use(tier, standing):
         return Made(standing, new=False)
     return _made(tier)
 
@@ -128,6 +128,9 @@ def _is_at(standing: Checkpoint, position: Position) -> bool:
     return is_same and standing.is_of(position.ledger, SCHEMA_VERSION, position.stream_tag)
 
 
-def _is_kept(buffer: BufferClient, standing: Checkpoint) -> bool:
-    found = buffer.unsound([(standing.digest, standing.size)])
+def _is_of_use(tier: Tier, standing: Checkpoint) -> bool:
+    """Whether it was never found bad here, and its blob is there."""
+    if tier.database.distrusts(standing):
+        return False
+    found = tier.buffer.unsound([(standing.digest, standing.size)])
     return not (found.missing or found.resized)

@@ -29,6 +29,10 @@ class Unfit(Exception):
     """There is no checkpoint that this view could begin with; says why."""
 
 
+class Spoilt(Unfit):
+    """The checkpoint is not what its document says, and never will be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A view's state after entry `lsn`, whose hash is `hash`, kept as the blob `digest`.

@@ -7,6 +7,7 @@ copy stands, or what it is refused for, then writes the packed bytes. It ends wh
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import sys
 from contextlib import closing
@@ -19,14 +20,19 @@ import orjson
 from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import CopyFailed, LogicError, ScratchFull, ViewBuilding
 from datastore_logic.view.apart import give_way
-from datastore_logic.view.database import Database, read_position
+from datastore_logic.view.database import Database, is_of_the_machine, read_position
 from datastore_logic.view.packing import packed
+from datastore_logic.view.soundness import Unsound, refuse_damaged, refuse_unsound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from datastore_logic.view.database import Position
+
 NICENESS: Final = 10
 """Nobody waits for a checkpoint but who asked for it."""
+
+log = logging.getLogger(__name__)
 
 REFUSALS: Final = (ScratchFull, CopyFailed, ViewBuilding)
 
@@ -43,26 +49,48 @@ class Copied:
 
 
 def copied(database: Database, to: Path) -> Copied:
-    """Copy a complete view as it stands, without what is of its pod alone.
+    """Copy a complete view as it stands, without what is of its pod alone; see that it is sound.
 
     Raises:
         ScratchFull: there is no room.
-        CopyFailed: it cannot be written.
-        ViewBuilding: there is no complete view.
+        CopyFailed: it cannot be written, or is not what a view must be.
+        ViewBuilding: there is no complete view, or it was damaged.
     """
     try:
         database.copy(to)
         with closing(sqlite3.connect(to, isolation_level=None)) as connection:
-            position = read_position(connection)
-            if not position.complete or not position.ledger:
-                raise ViewBuilding("The view is being built from the ledger; ask again shortly.")
-            _clean(connection)
+            position = _clean_and_sound(connection, database)
     except (sqlite3.Error, OSError) as reason:
         if getattr(reason, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             raise ScratchFull from reason
         raise CopyFailed(f"The view cannot be copied: {reason}") from reason
     at = (position.ledger, position.applied_lsn, position.hash, position.stream_tag)
     return Copied(*at, to.stat().st_size)
+
+
+def _clean_and_sound(copy: sqlite3.Connection, database: Database) -> Position:
+    """Clean a copy and return where it stands, if it is what a view must be.
+
+    Who begins with one that is not would have that, too.
+
+    Raises:
+        ViewBuilding: it is not complete, or the view itself is damaged and is begun again.
+        CopyFailed: something else is wrong; the view is left to who looks after it.
+    """
+    try:
+        refuse_damaged(copy)
+        position = read_position(copy)
+        if not position.complete or not position.ledger:
+            raise ViewBuilding("The view is being built from the ledger; ask again shortly.")
+        _clean(copy)
+        refuse_unsound(copy)
+    except (Unsound, sqlite3.DatabaseError, UnicodeDecodeError) as reason:
+        if is_of_the_machine(reason):
+            raise
+        database.refuse_damaged()
+        log.error("no checkpoint is made, the copy of the view is not sound: %s", reason)  # noqa: TRY400 - no bug of ours
+        raise CopyFailed(f"The copy of the view is not sound: {reason}") from reason
+    return position
 
 
 def _clean(connection: sqlite3.Connection) -> None:

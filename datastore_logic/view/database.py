@@ -15,23 +15,30 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from datastore_logic.access.caller import sight
 from datastore_logic.errors import LedgerTooNew, ViewBuilding
 from datastore_logic.view.generation import Generation
+from datastore_logic.view.origin import Origin
 from datastore_logic.view.sight import limit
+from datastore_logic.view.soundness import Unsound, refuse_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from datastore_logic.access.sight import Sight
+    from datastore_logic.view.checkpoint import Checkpoint
     from datastore_logic.view.prepared import Prepared
     from datastore_logic.view.sight import Sees
 
 SCHEMA_VERSION: Final = 9
 DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+NO_SCHEMA: Final = "malformed database schema"
+OF_THE_MACHINE: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM}
+)
 NO_HASH: Final = "0" * 64
 
 log = logging.getLogger(__name__)
@@ -134,6 +141,7 @@ class Database:
         self._apply_lock = threading.Lock()
         self._writer: _Open | None = None
         self._generation = Generation(path.with_name(f"{path.name}.generation"))
+        self._origin = Origin(path)
         self._seen: _Seen | None = None
 
     @contextmanager
@@ -210,6 +218,7 @@ class Database:
                 connection.execute("COMMIT")
             except sqlite3.DatabaseError as reason:
                 if _is_damage(reason):
+                    self._origin.distrust()
                     self._create()
                 raise
             finally:
@@ -222,13 +231,16 @@ class Database:
             if not self._usable():
                 self._create()
 
-    def discard(self, seen: Position) -> None:
+    def discard(self, seen: Position, *, misled: bool = False) -> None:
         """Begin again with an empty view, unless it has moved on from what was `seen`.
 
-        Another process of the pod may have seen the same mismatch a moment earlier.
+        Another process of the pod may have seen the same mismatch a moment earlier. Was it `misled`
+        by the checkpoint that it began with, that one is not taken again.
         """
         with self._exclusive():
             if not self._usable() or _same(read_position(self._open_writer()), seen):
+                if misled:
+                    self._origin.distrust()
                 self._create()
 
     def copy(self, to: Path) -> None:
@@ -241,8 +253,9 @@ class Database:
             ViewBuilding: there is no view, or a damaged one.
             sqlite3.Error: it cannot be written.
         """
-        opened = self._connect(reading=False)  # which would refuse to write, were it to read
+        opened = self._connect(reading=True)
         try:
+            opened.connection.execute("PRAGMA query_only = 0")  # it means the copy, too
             opened.connection.execute("VACUUM INTO ?", (str(to.absolute()),))
         except sqlite3.DatabaseError as reason:
             self._forsake_if_damaged(opened, reason)
@@ -250,8 +263,25 @@ class Database:
         finally:
             opened.connection.close()
 
-    def put(self, made: Path, ledger: str, lsn: int) -> bool:
-        """Have a view that was made elsewhere, at an LSN of a ledger, take the place of this one.
+    def refuse_damaged(self) -> None:
+        """Have SQLite look at the whole file; begin again with an empty view if it is damaged.
+
+        Raises:
+            ViewBuilding: there is no view, or it was damaged.
+        """
+        opened = self._connect(reading=True)
+        try:
+            refuse_damaged(opened.connection)
+        except Unsound as reason:
+            self._forsake(opened, reason)
+        except sqlite3.DatabaseError as reason:
+            self._forsake_if_damaged(opened, reason)
+            raise
+        finally:
+            opened.connection.close()
+
+    def put(self, made: Path, of: Checkpoint) -> bool:
+        """Have a view that a checkpoint was unpacked to take the place of this one.
 
         Return False if there is one that is complete, as far already, or of another ledger: it
         stays.
@@ -259,10 +289,19 @@ class Database:
         with self._exclusive():
             if self._usable():
                 now = read_position(self._open_writer())
-                if now.complete or now.applied_lsn >= lsn or now.ledger != ledger:
+                if now.complete or now.applied_lsn >= of.lsn or now.ledger != of.ledger:
                     return False
+            self._origin.begin(of)
             self._put(made)
             return True
+
+    def refuse(self, checkpoint: Checkpoint) -> None:
+        """Remember that a checkpoint is not what it should be, for every process of the pod."""
+        self._origin.refuse(checkpoint)
+
+    def distrusts(self, checkpoint: Checkpoint) -> bool:
+        """Return whether it was found so before, or a view that began with it damaged."""
+        return self._origin.distrusts(checkpoint)
 
     def close(self) -> None:
         """Close what this thread and the applying connection have open."""
@@ -313,9 +352,13 @@ class Database:
             if not opened.is_at(self._path):
                 raise ViewBuilding("The view is being replaced; ask again shortly.") from reason
             return
+        self._forsake(opened, reason)
+
+    def _forsake(self, opened: _Open, reason: Exception) -> NoReturn:
         log.error("the view %s is damaged and is rebuilt: %s", self._path, reason)
         with self._exclusive():
             if opened.is_at(self._path):
+                self._origin.distrust()
                 self._create()
         raise ViewBuilding("The view was damaged and is rebuilt; ask again shortly.") from reason
 
@@ -347,11 +390,12 @@ class Database:
             if limited:
                 opened = _Open(connection, file, limit(connection))
             connection.execute(f"PRAGMA query_only = {reading:d}")
-        except sqlite3.DatabaseError as reason:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as told:
             connection.close()
+            failure = told if isinstance(told, sqlite3.DatabaseError) else _in_other_words(told)
             if reading:
-                self._forsake_if_damaged(opened, reason)
-            raise
+                self._forsake_if_damaged(opened, failure)
+            raise failure from told
         return opened
 
     @contextmanager
@@ -375,6 +419,7 @@ class Database:
             return False
         except sqlite3.DatabaseError as reason:
             log.warning("the view %s is damaged and will be rebuilt: %s", self._path, reason)
+            self._origin.distrust()
             return False
 
     def _create(self) -> None:
@@ -395,6 +440,7 @@ class Database:
         )
         connection.execute("COMMIT")
         connection.close()  # which leaves no journal beside it
+        self._origin.forget()
         self._put(made)
 
     def _put(self, made: Path) -> None:
@@ -435,7 +481,18 @@ def _refuse_incomplete(position: Position) -> None:
 
 def _is_damage(reason: sqlite3.DatabaseError) -> bool:
     """Whether SQLite says that the file is damaged, or none of its own."""
-    return getattr(reason, "sqlite_errorcode", None) in DAMAGE
+    code = getattr(reason, "sqlite_errorcode", 0) & 0xFF
+    return code in DAMAGE or str(reason).startswith(NO_SCHEMA)
+
+
+def _in_other_words(told: UnicodeDecodeError) -> sqlite3.DatabaseError:
+    """Return what SQLite means that says of a damaged file what is no text."""
+    return sqlite3.DatabaseError(f"{NO_SCHEMA}: {told}")
+
+
+def is_of_the_machine(reason: Exception) -> bool:
+    """Whether SQLite failed for want of room, memory or a disk: that says nothing of the file."""
+    return getattr(reason, "sqlite_errorcode", 0) & 0xFF in OF_THE_MACHINE
 
 
 def schema() -> str:

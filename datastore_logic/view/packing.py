@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError
 
-from datastore_logic.view.checkpoint import Unfit
+from datastore_logic.view.checkpoint import Spoilt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def unpack(source: Source, file: BinaryIO, told: Checkpoint) -> None:
     """Write what a checkpoint's bytes unpack to; stop as soon as they are not what was `told`.
 
     Raises:
-        Unfit: they are more, or fewer, or others.
+        Spoilt: they are more, or fewer, or others.
     """
     counted = _Counted(source, told.size)
     reader = ZstdDecompressor(max_window_size=WINDOW).stream_reader(
@@ -61,14 +61,14 @@ def unpack(source: Source, file: BinaryIO, told: Checkpoint) -> None:
         while piece := reader.read(CHUNK):
             written += len(piece)
             if written > told.unpacked:
-                raise Unfit(f"the checkpoint unpacks to more than {told.unpacked} bytes")
+                raise Spoilt(f"the checkpoint unpacks to more than {told.unpacked} bytes")
             file.write(piece)
     except ZstdError as reason:
-        raise Unfit(f"the checkpoint does not unpack: {reason}") from reason
+        raise Spoilt(f"the checkpoint does not unpack: {reason}") from reason
     if written != told.unpacked or counted.taken != told.size:
-        raise Unfit("the checkpoint ends early")
+        raise Spoilt("the checkpoint ends early")
     if counted.digest != told.digest:
-        raise Unfit("the checkpoint's bytes are not those of its digest")
+        raise Spoilt("the checkpoint's bytes are not those of its digest")
 
 
 class _Counted:
@@ -87,6 +87,6 @@ class _Counted:
         piece = self._source.read(size)
         self.taken += len(piece)
         if self.taken > self._most:
-            raise Unfit(f"the checkpoint has more than {self._most} bytes")
+            raise Spoilt(f"the checkpoint has more than {self._most} bytes")
         self._hash.update(piece)
         return piece

@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from datastore_logic.domain.errors import BadEvent, LedgerEntryError
+from datastore_logic.domain.errors import BadEvent, LedgerEntryError, UnknownEvent
 from datastore_logic.errors import (
     BrokenChain,
     DatabufferError,
@@ -177,9 +177,11 @@ class Replica:
                 (head.ledger, head.lsn, head.lsn, head.lsn == 0),
             )
 
-    def _begin_again(self, seen: Position, reason: str, head: Head | None = None) -> None:
+    def _begin_again(
+        self, seen: Position, reason: object, head: Head | None = None, *, misled: bool = False
+    ) -> None:
         log.warning("rebuilding the view, which was at LSN %d: %s", seen.applied_lsn, reason)
-        self._database.discard(seen)
+        self._database.discard(seen, misled=misled)
         self._acknowledged.forget()
         self._begin(head or self._ledger.head())
 
@@ -193,13 +195,17 @@ class Replica:
         try:
             self._apply(position.applied_lsn, entries)
         except BrokenChain as reason:
-            if position.complete or position.started_lsn == position.applied_lsn:
-                self._begin_again(position, str(reason))
+            began = position.started_lsn == position.applied_lsn
+            if position.complete or began:
+                self._begin_again(position, reason, misled=began)
             else:  # it was just begun again: reading the same ledger once more mends nothing
                 self._halt(position.applied_lsn, reason)
 
     def _apply(self, after: int, entries: Entries, upto: int | None = None) -> None:
-        """Apply the lines in one transaction; one that cannot be applied stops the view there."""
+        """Apply the lines in one transaction; one that cannot be applied stops the view there.
+
+        But where that may be for the checkpoint that it began with, it begins again without it.
+        """
         done = after
         try:
             with self._database.applying() as view:
@@ -219,6 +225,9 @@ class Replica:
                     (done, last_hash, max(done, entries.head.lsn), done),
                 )
         except (LedgerEntryError, sqlite3.IntegrityError) as reason:
+            if _is_misled(position, reason):
+                self._begin_again(position, reason, misled=True)
+                return
             self._apply(after, entries, upto=done - after)
             self._halt(done, reason)
 
@@ -230,3 +239,13 @@ class Replica:
                 "UPDATE position SET halted = ? WHERE applied_lsn = ?",
                 (f"LSN {at + 1}: {reason}", at),
             )
+
+
+def _is_misled(position: Position, reason: Exception) -> bool:
+    """Whether an entry may be refused for the checkpoint that the view began with.
+
+    Only until it has been complete: afterwards it goes on to answer what it knows. An entry of a
+    newer version is refused by every view.
+    """
+    began = position.started_lsn is not None and not position.complete
+    return began and not isinstance(reason, UnknownEvent)

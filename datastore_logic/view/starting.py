@@ -9,7 +9,8 @@ entry, or the head, must name the hash that the checkpoint has at its LSN. Then 
 hashed while they are unpacked beside the view, never further than the document says; and what comes
 out must have our tables and stand at that LSN. Whatever is wrong, the view is built from the ledger
 as if there had been no checkpoint, and one line in the log says why. It is tried once until a view
-has been complete, so a checkpoint that leads nowhere is not taken again and again.
+has been complete, and one that is spoilt, or that a damaged view began with, is never taken again
+(view/origin.py): so nobody goes around in circles with a checkpoint that leads nowhere.
 """
 
 from __future__ import annotations
@@ -25,8 +26,14 @@ from typing import TYPE_CHECKING, Final
 from urllib3.exceptions import HTTPError
 
 from datastore_logic.errors import BrokenChain, DatabufferError, ViewBuilding
-from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint, Unfit
-from datastore_logic.view.database import SCHEMA_VERSION, read_position, remove, schema
+from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint, Spoilt, Unfit
+from datastore_logic.view.database import (
+    SCHEMA_VERSION,
+    is_of_the_machine,
+    read_position,
+    remove,
+    schema,
+)
 from datastore_logic.view.entries import linked
 from datastore_logic.view.packing import unpack
 
@@ -127,6 +134,8 @@ class Starting:
             raise Unfit(f"the checkpoint is of schema {found.schema}, tag {found.stream_tag}")
         if found.lsn <= position.applied_lsn:
             raise Unfit(f"the checkpoint goes no further than the view, to LSN {found.lsn}")
+        if self._database.distrusts(found):
+            raise Unfit(f"the checkpoint at LSN {found.lsn} was found bad before")
         self._refuse_other_past(found)
         return found
 
@@ -153,7 +162,10 @@ class Starting:
         try:
             self._download(found)
             self._prepare(found)
-            return self._database.put(self._taken, found.ledger, found.lsn)
+            return self._database.put(self._taken, found)
+        except Spoilt:
+            self._database.refuse(found)
+            raise
         finally:
             self.sweep()
 
@@ -173,24 +185,33 @@ class Starting:
         """See that it is what was said; have it answer nothing before it has reached the head.
 
         Raises:
-            Unfit: it is something else.
+            Spoilt: it is something else.
         """
         head = self._store.head()
-        with closing(sqlite3.connect(self._taken, isolation_level=None)) as connection:
-            connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute("PRAGMA journal_mode = WAL")
-            _refuse_other_tables(connection)
-            if not _is_at(read_position(connection), found):
-                raise Unfit("the checkpoint does not hold what its document says")
-            connection.execute(
-                "UPDATE position SET halted = NULL, target_lsn = ?, head_lsn = ?,"
-                " complete = applied_lsn >= ?",
-                (head.lsn, head.lsn, head.lsn),
-            )
-            connection.execute(
-                "UPDATE link SET reachable = 0, since = '', started_lsn = ?, checkpoint_lsn = ?",
-                (found.lsn, found.lsn),
-            )
+        try:
+            with closing(sqlite3.connect(self._taken, isolation_level=None)) as connection:
+                _prepare(connection, found, head)
+        except (sqlite3.DatabaseError, ViewBuilding, UnicodeDecodeError) as reason:
+            if is_of_the_machine(reason):
+                raise
+            raise Spoilt(f"the checkpoint is damaged: {reason}") from reason
+
+
+def _prepare(connection: sqlite3.Connection, found: Checkpoint, head: Head) -> None:
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA journal_mode = WAL")
+    _refuse_other_tables(connection)
+    if not _is_at(read_position(connection), found):
+        raise Spoilt("the checkpoint does not hold what its document says")
+    connection.execute(
+        "UPDATE position SET halted = NULL, target_lsn = ?, head_lsn = ?,"
+        " complete = applied_lsn >= ?",
+        (head.lsn, head.lsn, head.lsn),
+    )
+    connection.execute(
+        "UPDATE link SET reachable = 0, since = '', started_lsn = ?, checkpoint_lsn = ?",
+        (found.lsn, found.lsn),
+    )
 
 
 def _follows(line: bytes, found: Checkpoint) -> bool:
@@ -207,7 +228,7 @@ def _refuse_other_tables(connection: sqlite3.Connection) -> None:
         ours.executescript(schema())
         expected = ours.execute(_TABLES).fetchall()
     if version != SCHEMA_VERSION or connection.execute(_TABLES).fetchall() != expected:
-        raise Unfit("the checkpoint has other tables than a view of this version")
+        raise Spoilt("the checkpoint has other tables than a view of this version")
 
 
 def _is_at(position: Position, found: Checkpoint) -> bool:

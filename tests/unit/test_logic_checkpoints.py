@@ -7,23 +7,28 @@ import sqlite3
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from random import Random
 from types import SimpleNamespace
 
 import orjson
 import pytest
+from ledger_view import LedgerView
 from logic_fakes import FakeBuffer, small_app
+from long import at_length
+from view_oracle import Oracle
 
 from datastore_logic.app import TIER
-from datastore_logic.errors import BufferRefused
+from datastore_logic.errors import BufferRefused, CopyFailed, ScratchFull, ViewBuilding
 from datastore_logic.services import checkpoints as checkpoints_module
 from datastore_logic.view import copying as copying_module
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
-from datastore_logic.view.copier import write
+from datastore_logic.view.copier import copied, write
 from datastore_logic.view.copying import Copies
 from datastore_logic.view.database import Database
 from datastore_logic.view.packing import unpack
+from datastore_logic.view.soundness import Unsound, refuse_damaged, refuse_unsound
 
 PATH = "/api/v1/checkpoint"
 
@@ -147,6 +152,17 @@ def test_the_newest_that_a_pod_has_to_do_with_is_known(app, ask):
     told = ask.get("/readyz").json
     assert (told["checkpoint_lsn"], told["started_from"]) == (10, "ledger")
     assert app.extensions[TIER].database.position().checkpoint_lsn == 10
+
+
+def test_one_that_was_found_bad_here_is_replaced(buffer, app, ask):
+    """However new it is: who asks again has one that others can begin with."""
+    ask.post(PATH)
+    bad = named(buffer)
+    app.extensions[TIER].database.refuse(bad)
+    assert ask.post(PATH).status_code == 201
+    assert named(buffer).lsn == bad.lsn
+    assert named(buffer).digest != bad.digest
+    assert ask.post(PATH).status_code == 200
 
 
 # the document -----------------------------------------------------------------------------------
@@ -373,3 +389,132 @@ def test_a_damaged_view_is_rebuilt_and_not_passed_on(really, tmp_path):
         content[page * 4096 : page * 4096 + 64] = b"\xa5" * 64
     path.write_bytes(content)
     refuses(really.test_client(), tmp_path, 503, "view_building")
+
+
+# what is wrong inside the view -------------------------------------------------------------------
+
+
+@pytest.fixture
+def lived(buffer, ask, tmp_path):
+    """Have the view hold rows, a tag of them frozen; return its path."""
+    iovs = [{"payload_type": "A", "start": [n, 0], "name": f"a{n}"} for n in range(100)]
+    for tag in ("X1", "X2"):
+        assert ask.post(f"/api/v1/global-tags/{tag}/iovs", json={"iovs": iovs}).status_code == 201
+        cloned = ask.post(f"/api/v1/global-tags/{tag}/clone", json={"name": f"{tag}c"})
+        assert cloned.status_code == 201
+    assert ask.post("/api/v1/global-tags/X1/freeze").status_code == 200
+    assert ask.post(PATH).status_code == 201  # as it is, it is sound
+    assert ask.post("/api/v1/global-tags", json={"name": "since"}).status_code == 201
+    return tmp_path / "view.sqlite"
+
+
+def says(path, *statements):
+    """Have SQL change a view behind everybody's back."""
+    with closing(sqlite3.connect(path)) as view:
+        for statement in statements:
+            view.execute(statement)
+        view.commit()
+
+
+WRONG = {
+    "a count of a list": ["UPDATE payload_list SET iov_count = iov_count + 1"],
+    "a count of a tag": ["UPDATE global_tag SET list_count = list_count + 1"],
+    "a row that is gone": ["DELETE FROM iov WHERE start_major = 7"],
+    "a list without its timeline": ["DELETE FROM timeline"],
+    "what was frozen": ["UPDATE iov SET checksum = 'f' WHERE start_major = 7"],
+    "a list of what was frozen": ["DELETE FROM frozen_list"],
+    "words that are none": ["UPDATE tag_history SET about = CAST(x'ff' AS TEXT)"],
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_does_not_hold_together_is_not_passed_on(buffer, ask, tmp_path, lived, what, caplog):
+    """SQLite finds nothing wrong with it; the checkpoint before it stays."""
+    before = dict(buffer.documents)
+    says(lived, *WRONG[what])
+    assert "not sound" in refuses(ask, tmp_path, 503, "copy_failed").json["detail"]
+    assert buffer.documents == before
+    assert "no checkpoint is made" in caplog.text
+    assert ask.get("/api/v1/global-tags").status_code == 200  # it is left to who looks after it
+
+
+def test_a_row_that_lacks_what_each_has_is_not_passed_on(lived):
+    """In a table whose key is its first columns or not: SQLite 3.40 is not to be asked."""
+    must, may = "act TEXT NOT NULL", "act TEXT"
+    rewrite = "UPDATE sqlite_schema SET sql = replace(sql, '{}', '{}') WHERE name = 'tag_history'"
+    writable = "PRAGMA writable_schema = ON"  # or SQLite would put no NULL there
+    says(lived, writable, rewrite.format(must, may))
+    says(lived, "UPDATE tag_history SET act = NULL")
+    says(lived, writable, rewrite.format(may, must))
+    with closing(sqlite3.connect(lived)) as view, pytest.raises(Unsound, match="tag_history"):
+        refuse_unsound(view)
+
+
+def index_lacks_rows(path):
+    """Have the index of IOVs by their ids be empty, and each of its pages sound."""
+    with closing(sqlite3.connect(path)) as view:
+        view.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = view.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'iov_by_id'"
+        ).fetchone()
+        (size,) = view.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\x0a" + bytes(4) + size.to_bytes(2, "big") + bytes(1))
+
+
+def test_an_index_that_lacks_rows_is_not_passed_on(buffer, really, lived, tmp_path, caplog):
+    """Which SQLite copies as it is: the view is damaged and begun again."""
+    before = dict(buffer.documents)
+    really.extensions[TIER].database.close()
+    index_lacks_rows(lived)
+    refuses(really.test_client(), tmp_path, 503, "view_building")
+    assert buffer.documents == before
+    with closing(sqlite3.connect(lived)) as view:
+        assert view.execute("SELECT applied_lsn FROM position").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("seed", range(at_length(10, 300)))
+def test_noise_in_a_page_is_not_passed_on(lived, tmp_path, seed):
+    """Either it lies where nothing does, or there is no copy."""
+    says(lived, "PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = lived.read_bytes()
+    view = tmp_path / "other.sqlite"
+    view.write_bytes(whole)
+    truth = dump(copy_of(view, tmp_path / "sound"))
+    draw = Random(seed)  # noqa: S311 - chance that can be repeated
+    at = draw.randrange(len(whole) // 512) * 512
+    view.write_bytes(whole[:at] + draw.randbytes(512) + whole[at + 512 :])
+    with suppress(CopyFailed, ScratchFull, ViewBuilding):
+        assert dump(copy_of(view, tmp_path / "copy")) == truth
+
+
+def copy_of(path, to):
+    """Copy a view as a checkpoint's maker does; return the copy."""
+    database = Database(path, "stream")
+    try:
+        copied(database, to)
+    finally:
+        database.close()
+    return to
+
+
+def dump(path):
+    """Return all that a view holds, but for what is of its pod alone."""
+    with closing(sqlite3.connect(path)) as view:
+        tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'link'"
+        names = [name for (name,) in view.execute(tables)]
+        return {name: sorted(map(repr, view.execute(f"SELECT * FROM {name}"))) for name in names}  # noqa: S608 - its own
+
+
+def test_a_sound_view_is_found_so(tmp_path):
+    """Whatever happened to it: clones, freezes, streams, deletions, of any SQLite."""
+    for seed in range(at_length(3, 60)):
+        view = LedgerView(tmp_path / f"{seed}.sqlite")
+        oracle = Oracle(Random(seed))  # noqa: S311 - chance that can be repeated
+        for _ in range(60):
+            view.add(oracle.step())
+        view.close()
+        with closing(sqlite3.connect(tmp_path / f"{seed}.sqlite")) as connection:
+            refuse_damaged(connection)
+            refuse_unsound(connection)

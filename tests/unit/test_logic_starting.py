@@ -5,7 +5,7 @@ import hashlib
 import io
 import logging
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from urllib3.exceptions import ProtocolError
 from view_oracle import NAMES, Oracle
 
 from datastore_logic.domain.tags import Digest, TagName, TagRef
-from datastore_logic.errors import BufferAway
+from datastore_logic.errors import BufferAway, ViewBuilding
 from datastore_logic.view import starting as starting_module
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
@@ -56,7 +56,15 @@ class Pod:
         """Return the names of the view's files that hold views."""
         return {path.name for path in self.folder.glob("view.sqlite*")} - {
             f"view.sqlite{what}"
-            for what in (".lock", ".generation", ".acknowledged", "-wal", "-shm")
+            for what in (
+                ".lock",
+                ".generation",
+                ".acknowledged",
+                ".began",
+                ".distrusted",
+                "-wal",
+                "-shm",
+            )
         }
 
 
@@ -400,6 +408,188 @@ def test_a_checkpoint_that_leads_nowhere_is_taken_once(buffer, made, tmp_path):
         position = new.database.position()
         assert (position.started_lsn, position.halted) == (None, None)
         assert position.applied_lsn == len(buffer.lines)
+
+
+def once_more(new, buffer):
+    """Have the pod's process be started again."""
+    new.starting = Starting(new.database, buffer, STREAM, new.folder / "view.sqlite", wanted=True)
+    new.replica.greet()
+
+
+def is_of_the_ledger(new, buffer, caplog):
+    """Assert that the pod takes no checkpoint any more, and is what the ledger makes of it."""
+    buffer.open_blob = None
+    once_more(new, buffer)
+    assert not new.starting.take()
+    assert "was found bad before" in caplog.text
+    new.catch_up()
+    assert new.database.position().started_lsn is None
+    with pod(new.folder / "other", buffer, wanted=False) as other:
+        other.catch_up()
+        assert rows(new.database) == rows(other.database)
+
+
+@pytest.mark.parametrize("spoilt", ["blob", "sums", *CHANGED])
+def test_one_that_was_found_spoilt_is_not_fetched_again(buffer, made, tmp_path, caplog, spoilt):
+    """Neither by this process nor by the next one, whatever becomes of the view."""
+    if spoilt == "blob":
+        torn(buffer, made)
+    elif spoilt == "sums":
+        buffer.blobs[made.digest] = b"x" * made.size
+    else:
+        repacked(buffer, made, tmp_path, spoilt)
+    with pod(tmp_path / "new", buffer) as new:
+        assert not new.starting.take()
+        is_of_the_ledger(new, buffer, caplog)
+
+
+def test_what_says_nothing_of_the_checkpoint_is_forgotten(buffer, tmp_path, monkeypatch):
+    """The disk was full, or the databuffer away: the next process takes it."""
+    free = SimpleNamespace(free=0)
+    monkeypatch.setattr(starting_module.shutil, "disk_usage", lambda _: free)
+    with pod(tmp_path / "new", buffer) as new:
+        assert not new.starting.take()
+        free.free = 2**62
+        open_blob, buffer.open_blob = (
+            buffer.open_blob,
+            lambda *_: BreaksOff(b"", BufferAway("gone")),
+        )
+        once_more(new, buffer)
+        assert not new.starting.take()
+        buffer.open_blob = open_blob
+        monkeypatch.setattr(starting_module, "_prepare", full)
+        once_more(new, buffer)
+        assert not new.starting.take()
+        monkeypatch.undo()
+        once_more(new, buffer)
+        assert new.starting.take()
+
+
+def full(*_):
+    """Have the disk be full by now."""
+    reason = sqlite3.OperationalError("full")
+    reason.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise reason
+
+
+def overwritten(table):
+    """Return what writes over the first page of a table, of which nothing is read at the start."""
+
+    def change(path):
+        with closing(sqlite3.connect(path)) as view:
+            (page,) = view.execute(
+                "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
+            ).fetchone()
+            (size,) = view.execute("PRAGMA page_size").fetchone()
+        with path.open("r+b") as file:
+            file.seek((page - 1) * size)
+            file.write(b"\xa5" * 64)
+
+    return change
+
+
+def test_a_view_that_is_found_damaged_does_not_begin_with_it_again(buffer, tmp_path, caplog):
+    """It was complete and answered; without this it would be taken and found out for ever."""
+    repacked(buffer, checkpoint(tmp_path / "maker", buffer), tmp_path, overwritten("iov"))
+    with pod(tmp_path / "new", buffer) as new:
+        assert new.starting.take()
+        assert new.database.position().complete
+        with pytest.raises(ViewBuilding):
+            rows(new.database)
+        is_of_the_ledger(new, buffer, caplog)
+
+
+def test_damage_that_is_met_while_applying_ends_it(buffer, made, tmp_path, caplog):
+    """Before the view has ever been complete."""
+    repacked(buffer, made, tmp_path, overwritten("touched"))
+    with pod(tmp_path / "new", buffer) as new:
+        assert new.starting.take()
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            new.replica.pull()
+        is_of_the_ledger(new, buffer, caplog)
+
+
+def without_tags(path):
+    """Have a packed view lack its tags."""
+    with closing(sqlite3.connect(path)) as view:
+        view.execute("DELETE FROM global_tag")
+        view.commit()
+
+
+def test_what_cannot_be_applied_on_top_of_it_ends_it(buffer, made, tmp_path, caplog):
+    """An entry speaks of what the checkpoint lacks: the view is begun again, not stopped there."""
+    with pod(tmp_path / "maker", buffer) as maker:
+        maker.catch_up()
+        with maker.database.snapshot() as snapshot:
+            query = "SELECT name FROM global_tag WHERE state = 'unlocked'"
+            (name,) = snapshot.connection.execute(query).fetchone()
+    repacked(buffer, checkpoint(tmp_path / "other", buffer), tmp_path, without_tags)
+    buffer.write("tag.changed", {"tag": name, "state": "locked"}, f"tag/{name}")
+    with pod(tmp_path / "new", buffer) as new:
+        assert new.starting.take()
+        new.replica.pull()
+        assert new.database.position().halted is None
+        is_of_the_ledger(new, buffer, caplog)
+
+
+def test_an_entry_of_the_future_is_not_its_fault(buffer, tmp_path):
+    """The view stops there, as it would without: begun again it would stop there, too."""
+    found = checkpoint(tmp_path / "maker", buffer)
+    buffer.write("tag.of.the.future", {})
+    with pod(tmp_path / "new", buffer) as new:
+        assert new.starting.take()
+        new.replica.pull()
+        position = new.database.position()
+        assert (position.applied_lsn, position.started_lsn) == (found.lsn, found.lsn)
+        assert "of.the.future" in position.halted
+        assert not new.database.distrusts(found)
+
+
+def test_a_sound_one_of_the_same_moment_is_taken(buffer, made, tmp_path):
+    """Another replica made it meanwhile."""
+    sound = buffer.blobs[made.digest]
+    torn(buffer, made)
+    with pod(tmp_path / "new", buffer) as new:
+        assert not new.starting.take()
+        buffer.blobs[made.digest] = sound
+        repacked(buffer, made, tmp_path, lambda _: None)
+        once_more(new, buffer)
+        assert new.starting.take()
+
+
+FLIPS = range(at_length(12, 400))
+
+
+@pytest.mark.parametrize("seed", FLIPS)
+def test_whatever_is_wrong_inside_it_is_taken_once_at_most(buffer, made, tmp_path, seed):
+    """Bytes of the unpacked file are others: it ends with a view, and in no circles."""
+    repacked(buffer, made, tmp_path, garbled(seed))
+    with pod(tmp_path / "new", buffer) as new:
+        taken = [followed(new, buffer) for _ in range(3)]
+        assert taken.count(True) <= 1
+        assert new.database.position().caught_up
+
+
+def garbled(seed):
+    """Return what writes noise over a part of some page of a file."""
+
+    def change(path):
+        draw, content = Random(seed), bytearray(path.read_bytes())  # noqa: S311 - to be repeated
+        at = draw.randrange(len(content) // 512) * 512
+        content[at : at + 512] = draw.randbytes(512)
+        path.write_bytes(content)
+
+    return change
+
+
+def followed(new, buffer):
+    """Follow the ledger as a process does that was just started, and read all; was one taken."""
+    once_more(new, buffer)
+    is_taken = new.starting.take()
+    with suppress(ViewBuilding, sqlite3.DatabaseError):
+        new.catch_up()
+        rows(new.database)
+    return is_taken
 
 
 def test_after_a_complete_view_it_is_tried_again(buffer, made, tmp_path):
