@@ -1,16 +1,10 @@
-"""The streaming buffer: take a segment or any payload, freeze when full enough, clean, look.
-
-A segment goes to the databuffer as it came, unread; the databuffer's entry is the commit.
-"""
+"""Take any bytes as a payload that holds over an interval in a tag, the streamed one or another."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import orjson
-
-from datastore_logic.databuffer.refusals import expect, refusal, told
 from datastore_logic.domain.columns import Columns
 from datastore_logic.domain.errors import TagIsFrozen
 from datastore_logic.domain.events import ListChange, TimelinesChanged
@@ -20,7 +14,7 @@ from datastore_logic.errors import BufferIsFrozen, NotFound
 from datastore_logic.services.commit import Asking, Committed, Draft, commit
 from datastore_logic.services.goals import Goal, TagAndType
 from datastore_logic.services.keys import BUFFER_STATE, list_key, tag_key, type_key
-from datastore_logic.view.buffer import FROZEN, buffer
+from datastore_logic.view.buffer import buffer
 from datastore_logic.view.lists import list_of
 from datastore_logic.view.requests import is_known
 from datastore_logic.view.tags import tag_named
@@ -28,22 +22,11 @@ from datastore_logic.view.tags import tag_named
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from datastore_logic.databuffer.answers import Answer
     from datastore_logic.domain.moment import Interval
-    from datastore_logic.domain.tags import PayloadTypeName, TagName
+    from datastore_logic.domain.tags import TagName
     from datastore_logic.services.tier import Tier
     from datastore_logic.view.database import Snapshot
     from datastore_logic.view.tags import TagRow
-
-BROKEN_VOLUME: Final = frozenset({500, 507})
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """How much the streaming buffer holds."""
-
-    n_itm: int
-    buff_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +40,6 @@ class StoredPayload:
     size: int
     interval: Interval
     lsn: int
-
-
-def stream_segment(
-    tier: Tier, body: bytes, payload_type: PayloadTypeName | None, *, asking: Asking
-) -> Answer:
-    """Store a segment and return the databuffer's answer; who reads its tag here will see it.
-
-    Raises:
-        Forbidden: the caller may not produce for the streaming buffer's tag.
-        BufferIsFrozen: until the buffer is cleaned nothing is taken.
-        DatabufferError: it was not stored, or nobody knows (OutcomeUnknown).
-    """
-    refuse_stream(tier, asking)
-    tier.database.position().refuse_if_halted()
-    answer = tier.buffer.send_segment(body, payload_type, asking.key)
-    if answer.status != 201:
-        raise refusal(answer)
-    tier.acknowledged.note(answer.lsn)
-    return answer
 
 
 def stream_payload(
@@ -112,60 +76,6 @@ def stream_payload(
 
     done = commit(tier, asking, (target.tag,), f"stream {target} {row}", decide)
     return StoredPayload(*target, row.payload.name, digest, blob.size, interval, done.lsn)
-
-
-def freeze_when_full(tier: Tier, user: str, token: str, *, asking: Asking) -> Stat | None:
-    """Freeze the buffer if it holds MAX_SIZE bytes or more and return what it holds; else None.
-
-    One that is frozen already, by whomever, answers as if it had just been.
-
-    Raises:
-        Forbidden: the caller may not.
-    """
-    refuse_stream(tier, asking)
-    tier.database.position().refuse_if_halted()
-    if _stat(tier).buff_size < tier.config.max_size and not _is_frozen(tier):
-        return None
-    body = orjson.dumps({"user": asking.right.subject or user, "token": token})
-    answer = expect(tier.buffer.freeze(body, asking.key))
-    tier.see(answer.lsn)
-    return _stat(tier)  # segments may have come in before the freeze
-
-
-def clean(tier: Tier, *, asking: Asking) -> Answer:
-    """Archive what the buffer holds and open it again. A failure of its volume is an answer.
-
-    Raises:
-        Forbidden: the caller may not.
-        DatabufferError: it was not done, or nobody knows (OutcomeUnknown).
-    """
-    refuse_stream(tier, asking)
-    tier.database.position().refuse_if_halted()
-    answer = tier.buffer.clean(asking.key)
-    if answer.status not in BROKEN_VOLUME:
-        tier.see(expect(answer).lsn)
-    return answer
-
-
-# ------------------------------------------------------------------------------------------------
-
-
-def refuse_stream(tier: Tier, asking: Asking) -> None:
-    """Do nothing where the caller may act on the streaming buffer, which is its tag.
-
-    Raises:
-        Forbidden, NotFound: they may not, or may not even know of it.
-    """
-    asking.right.refuse_unless_on(tier.config.stream_tag)
-
-
-def _is_frozen(tier: Tier) -> bool:
-    return bool(told(expect(tier.buffer.description()), "dstatus")["dstatus"] == FROZEN)
-
-
-def _stat(tier: Tier) -> Stat:
-    found = told(expect(tier.buffer.stat()), "n_itm", "buff_size")
-    return Stat(found["n_itm"], found["buff_size"])
 
 
 def _decide_insert(

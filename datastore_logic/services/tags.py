@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
-from datastore_logic.databuffer.refusals import refusal
 from datastore_logic.domain import approvals, decisions
 from datastore_logic.domain.errors import TagIsStreamed
 from datastore_logic.domain.tags import TagName, TagState
 from datastore_logic.errors import BufferIsFrozen
-from datastore_logic.services import approving
+from datastore_logic.services import approving, buffer_writes
 from datastore_logic.services.commit import Asking, Committed, Draft, commit
 from datastore_logic.services.keys import BUFFER_STATE, list_keys, tag_key
 from datastore_logic.services.known import known_tag
@@ -273,10 +270,5 @@ def _freeze_stream(
             check(snapshot)
 
     tier.decided(look)
-    # Whether it is frozen the databuffer knows: this view may not have heard of a cleaning yet.
-    body = orjson.dumps({"user": asking.actor, "token": wish.token})
-    answer = tier.buffer.freeze(body, asking.key)
-    if answer.status != 201:
-        raise refusal(answer)
-    tier.see(answer.lsn)
-    return Committed(answer.lsn, new=True)
+    lsn = buffer_writes.freeze(tier, asking.actor, wish.token, asking.key)
+    return Committed(lsn, new=True)

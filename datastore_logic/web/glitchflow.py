@@ -12,7 +12,7 @@ from flask import Blueprint, Response, url_for
 
 from datastore_logic.databuffer.refusals import told as agreed
 from datastore_logic.errors import BadRequest, BufferIsFrozen
-from datastore_logic.services import buffer_reads, streaming
+from datastore_logic.services import buffer_reads, buffer_writes
 from datastore_logic.web import bodies, fields, middleware, wire
 from datastore_logic.web.stream import channel
 
@@ -63,7 +63,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
         """
         sent = bodies.json_object()
         user, token = _line(sent, "user", fields.MAX_USER), _line(sent, "token", MAX_MESSAGE)
-        stat = streaming.freeze_when_full(
+        stat = buffer_writes.freeze_when_full(
             tier, user, token, asking=fields.asking(user, keyed=False)
         )
         if stat is None:
@@ -74,7 +74,7 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
     def streamdata() -> Response:
         segment = bodies.whole(tier.config.max_segment_bytes)
         try:
-            stored = streaming.stream_segment(tier, segment, channel(), asking=fields.asking())
+            stored = buffer_writes.stream_segment(tier, segment, channel(), asking=fields.asking())
         except BufferIsFrozen as frozen:
             return wire.answer({"resp": "FROZEN", "body": str(frozen)})
         words = agreed(stored, "body")["body"]
@@ -83,9 +83,9 @@ def _add_writes(routes: Blueprint, tier: Tier) -> None:
     @routes.post("/cleanbuf")
     def cleanbuf() -> Response:
         fields.text(bodies.json_object(), "msg", most=MAX_MESSAGE)
-        done = streaming.clean(tier, asking=fields.asking())
+        done = buffer_writes.clean(tier, asking=fields.asking())
         words = agreed(done, "body")["body"]
-        if done.status in streaming.BROKEN_VOLUME:
+        if done.status in buffer_writes.BROKEN_VOLUME:
             return wire.answer({"resp": "FS ERR", "body": words})
         return wire.answer({"resp": "CLEANED", "body": words}, lsn=done.lsn)
 

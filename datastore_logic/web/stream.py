@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from datastore_logic.domain.tags import PayloadTypeName, TagName
 from datastore_logic.errors import BadRequest
-from datastore_logic.services import buffer_reads, streaming
+from datastore_logic.services import buffer_reads, buffer_writes, streaming
 from datastore_logic.services.goals import TagAndType
 from datastore_logic.web import bodies, fields, wire
 
@@ -43,21 +43,21 @@ def blueprint(tier: Tier) -> Blueprint:
             raise BadRequest("major: is needed where tag or minor is given", field="major")
         kind = channel()
         segment = bodies.whole(tier.config.max_segment_bytes)
-        stored = streaming.stream_segment(tier, segment, kind, asking=fields.asking())
+        stored = buffer_writes.stream_segment(tier, segment, kind, asking=fields.asking())
         return wire.plain(stored.body, 201, lsn=stored.lsn)
 
     @routes.post("/freezeds")
     def freezeds() -> Response:
         told = bodies.json_object()
         user, token = fields.text(told, "user", most=fields.MAX_USER), fields.text(told, "token")
-        stat = streaming.freeze_when_full(tier, user, token, asking=fields.asking(user))
+        stat = buffer_writes.freeze_when_full(tier, user, token, asking=fields.asking(user))
         return wire.plain(WAITING) if stat is None else wire.answer(asdict(stat), 201)
 
     @routes.post("/flushbuf")
     def flushbuf() -> Response:
         bodies.whole(bodies.MAX_JSON_BYTES)  # ignored, but a request that breaks off cleans nothing
-        done = streaming.clean(tier, asking=fields.asking())
-        if done.status in streaming.BROKEN_VOLUME:
+        done = buffer_writes.clean(tier, asking=fields.asking())
+        if done.status in buffer_writes.BROKEN_VOLUME:
             return wire.plain(BROKEN, 500)
         return wire.plain(done.body, 201, lsn=done.lsn)
 
