@@ -61,8 +61,6 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn is not typed
         self.initialized = self.data_ready = True  # nothing is left for a thread to begin with
         self.limits = limits
         self.incoming = Incoming()
-        self.watched = 0
-        """What the poller tells of it, 0 for nothing."""
         self.pace = limits.pace()
         self.thrown_away = 0
         self.enter(Stage.HANDSHAKE if cfg.is_ssl else Stage.HEAD)

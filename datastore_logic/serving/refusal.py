@@ -9,6 +9,21 @@ from types import MappingProxyType
 from typing import Final
 
 import orjson
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+)
+
+STATUS: Final[MappingProxyType[type[Exception], HTTPStatus]] = MappingProxyType(
+    {
+        ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+        LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    }
+)
+"""What the parser refuses is the caller's mistake: 400, unless HTTP has a word for it."""
 
 CODES: Final = MappingProxyType({408: "too_slow", 503: "busy"})
 """Where the code that programs know is not HTTP's own word."""
@@ -20,6 +35,15 @@ def refusal(status: HTTPStatus, detail: str, *, retry_after: int | None = None) 
     """Return a whole answer that closes the connection, and log it under the id it tells."""
     code = CODES.get(status, status.phrase.lower().replace(" ", "_").replace("-", "_"))
     return compose(status, {"detail": detail, "code": code}, retry_after=retry_after)
+
+
+def failure(exc: Exception) -> bytes:
+    """Return the answer to what the parser refused, and to what failed around the application."""
+    if isinstance(exc, ParseException):
+        status = STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
+        return refusal(status, f"This is not HTTP as we speak it: {exc}")
+    _log.error("a request failed around the application", exc_info=exc)
+    return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error.")
 
 
 def compose(
