@@ -18,6 +18,7 @@ from databuffer import logs
 from databuffer.app import VOLUME_LEDGER, create_app
 from databuffer.config import Authentication, Config
 from databuffer.errors import DatabufferError
+from databuffer.spelling import misspelt
 from databuffer.watched import Watched
 from databuffer.web import keys
 from databuffer.web.listening import Listener
@@ -41,6 +42,7 @@ def main() -> int:
         config = Config.from_environ(os.environ)
         logs.begin(config.log_format, config.log_level)
         _warn_if_open(config)
+        _warn_if_misspelt()
         _allow_many_files()
         return asyncio.run(serve(config))
     except (DatabufferError, OSError) as error:
@@ -51,6 +53,11 @@ def main() -> int:
 def _warn_if_open(config: Config) -> None:
     if config.authentication is Authentication.OFF:
         _log.warning("AUTH=off: everybody who reaches %s:%d may do all", config.host, config.port)
+
+
+def _warn_if_misspelt() -> None:
+    for line in misspelt(os.environ, "databuffer"):
+        _log.warning("%s", line)
 
 
 def _allow_many_files() -> None:

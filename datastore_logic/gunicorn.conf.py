@@ -25,6 +25,7 @@ from datastore_logic.loopback import is_loopback
 from datastore_logic.serving.alive import TIMES_BUFFER_TIMEOUT
 from datastore_logic.serving.certificates import Certificates
 from datastore_logic.serving.pace import Limits
+from datastore_logic.spelling import misspelt
 
 if TYPE_CHECKING:
     import ssl
@@ -99,7 +100,10 @@ def on_starting(server: Arbiter) -> None:
     _prepare_directories()
     if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
         _refuse_busy_port()
-    logging.getLogger("datastore_logic").info("configuration: %s", _config)
+    log = logging.getLogger("datastore_logic")
+    log.info("configuration: %s", _config)
+    for line in misspelt(os.environ, "datastore_logic"):
+        log.warning("%s", line)
     read, write = os.pipe()
     os.set_blocking(read, False)
     # Each worker that is up takes a token; the one that takes the last says so, once.
