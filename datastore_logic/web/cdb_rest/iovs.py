@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 
 def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     """Add the routes."""
+    _add_reads(routes, tier, ends)
+    _add_writes(routes, tier, ends)
+    _add_delete(routes, tier, ends)
 
+
+def _add_reads(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.get("/piov")
     @routes.get("/payload-iovs")
     def list_iovs() -> Response:
@@ -50,6 +55,8 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
             line = _iov(snapshot, id=asked.known_id(iov_id))
             return wire.revalidated(shown.payload_iov(line, ends), snapshot, snapshot.lsn)
 
+
+def _add_writes(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.post("/piov")
     @routes.post("/payload-iovs")
     def create_iov() -> Response:
@@ -79,6 +86,8 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
             line = there or _iov(snapshot, id=iov_id)
             return wire.answer(shown.payload_iov(line, ends), lsn=done.lsn)
 
+
+def _add_delete(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.delete("/deletePayloadIOV/<tag>/<kind>/<major>/<minor>")
     @routes.delete("/deletePayloadIOV/<tag>/<kind>/<major>/<minor>/<major_end>/<minor_end>")
     @routes.delete("/payload-iovs/<tag>/<kind>/<major>/<minor>/delete")

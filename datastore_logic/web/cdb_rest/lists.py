@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     """Add the routes."""
+    _add_reads(routes, tier, ends)
+    _add_writes(routes, tier)
 
+
+def _add_reads(routes: Blueprint, tier: Tier, ends: Ends) -> None:
     @routes.get("/pl")
     @routes.get("/payload-lists")
     def list_lists() -> Response:
@@ -55,6 +59,8 @@ def add(routes: Blueprint, tier: Tier, ends: Ends) -> None:
             held = _list(snapshot, id=asked.known_id(name.rpartition("_")[2]), name=name)
             return wire.revalidated(shown.counted_list(held), snapshot, snapshot.lsn)
 
+
+def _add_writes(routes: Blueprint, tier: Tier) -> None:
     @routes.post("/pl")
     @routes.post("/payload-lists")
     def create_list() -> Response:
