@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from condstore.errors import CondstoreError, NotFound, UnexpectedAnswer
-from condstore.producer.exchange import Asked
+from condstore.producer.exchange import MOST, Asked
 from condstore.results import parse
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOUND: Final = frozenset({200})
 _MOST_LINES: Final = 10_000
+_MOST_HEAD: Final = 1 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Head:
 
 async def head(exchange: Exchange, url: str) -> Head:
     """Ask where the ledger at the databuffer `url` ends; raise `UnexpectedAnswer`."""
-    answer = await _answer(exchange, url, "/ledger/head")
+    answer = await _answer(exchange, url, "/ledger/head", _MOST_HEAD)
     time = _time(answer.date)
     return parse(lambda text: _head(orjson.loads(text), time), answer.body, f"{url}/ledger/head")
 
@@ -77,13 +78,15 @@ def _asked(exchange: Exchange, url: str, after: int, most: int) -> asyncio.Task[
 async def page(exchange: Exchange, url: str, after: int, most: int) -> list[bytes]:
     """Return at most so many lines after an LSN, none if there are no more."""
     path = f"/ledger?after={after}&limit={most}&wait=0"
-    return (await _answer(exchange, url, path)).body.splitlines()[:most]
+    body = (await _answer(exchange, url, path, MOST)).body
+    lines = body.split(b"\n", most)[:most]
+    return lines if lines[-1] else lines[:-1]
 
 
-async def _answer(exchange: Exchange, url: str, path: str) -> Answer:
+async def _answer(exchange: Exchange, url: str, path: str, most: int) -> Answer:
     """Return what stands at a path of the databuffer; raise `UnexpectedAnswer` if it has none."""
     try:
-        return await exchange.send(Asked("GET", path, accept=FOUND))
+        return await exchange.send(Asked("GET", path, accept=FOUND, most=most))
     except NotFound as error:
         raise UnexpectedAnswer(
             f"{url}{path} is not there: DB_BURL must name the databuffer, not the logic tier"

@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Final
 from condstore import bulk, interrupts, landing, ledger
 from condstore.access import NOBODY, Access
 from condstore.backup import directory as directories
+from condstore.backup import documents, unfinished
 from condstore.backup import record as records
-from condstore.backup import unfinished
 from condstore.backup.fetching import Fetching
-from condstore.backup.layout import DOCUMENT, NAME, Layout, content, manifest, segment_name
+from condstore.backup.layout import NAME, Layout, content, manifest, segment_name
 from condstore.backup.links import Broken, Links, before, kept_here, named, written
 from condstore.backup.record import Record, Segment
 from condstore.backup.segments import SegmentFile, in_file, lines_of
 from condstore.backup.shelf import Seen, Shelf
-from condstore.errors import DamagedBackup, NotFound
-from condstore.producer.exchange import Asked, connected
+from condstore.errors import DamagedBackup
+from condstore.producer.exchange import connected
 from condstore.retry import HASTY, PATIENT
 from condstore.stages import ENTRIES, PAYLOADS, nobody
 from condstore.transport import Timeouts
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from condstore.stages import Tell
 
 _SEE: Final = "`condstore verify` names all that is wrong there; the last backup stays as it is"
-_NOT_TAKEN: Final = frozenset({"checkpoint"})
-"""Documents that are made again: a replica's checkpoint names a blob of this ledger id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class _Run:
         self.shelf = Shelf(self.to.blobs)
 
     async def all(self) -> Taken:
-        state = await self._state()
+        state = await documents.of_store(self.exchange)
         if not self._news(state):
             record = dataclasses.replace(self.before, time=await self._time())
             records.write(self.to.root, record)
@@ -133,18 +131,7 @@ class _Run:
             for stray in folder.glob(".*.new"):
                 stray.unlink()
 
-    # --- documents -------------------------------------------------------------------------
-
-    async def _state(self) -> dict[str, str]:
-        """Return the documents of the store, but for those that are made again."""
-        try:
-            names = (await self.exchange.send(Asked("GET", "/state"))).read(_names)
-        except NotFound:  # an older databuffer, which has none but a checkpoint
-            names = []
-        found = {}
-        for name in sorted({*names} - _NOT_TAKEN):
-            found[name] = (await self.exchange.send(Asked("GET", f"/state/{name}"))).body.decode()
-        return found
+    # --- payloads --------------------------------------------------------------------------
 
     async def _payloads(self, fetching: Fetching, state: dict[str, str]) -> None:
         """Have the payloads fetched that the store did not have, and those that documents name."""
@@ -303,10 +290,3 @@ class _Run:
             missing=tuple(sorted(missing)),
             state=state,
         )
-
-
-def _names(answer: dict[str, object]) -> list[str]:
-    names = answer["names"]
-    if not isinstance(names, list) or not all(map(DOCUMENT.fullmatch, names)):
-        raise ValueError(f"{names} are no names of documents")
-    return names

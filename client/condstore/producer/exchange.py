@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 Body: TypeAlias = "bytes | Callable[[], AsyncIterator[bytes]] | None"
 """What to send: bytes, or what makes the pieces anew for each attempt."""
 
+MOST: Final = 256 << 20
+"""Bytes of one answer; a page of the ledger has 8 MiB, or one entry that is longer."""
+
+_LONGEST_REFUSAL: Final = 1 << 20
 _JSON: Final[Mapping[str, str]] = {"Content-Type": "application/json"}
 _NOTHING: Final[Mapping[str, str]] = {}
 _SUCCESS: Final = frozenset({200, 201})
@@ -47,13 +51,17 @@ _SUCCESS: Final = frozenset({200, 201})
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that may be sent again as it is; `path` is written as it goes into the URL."""
+    """A request that may be sent again as it is; `path` is written as it goes into the URL.
+
+    `most` is how many bytes its answer may have, where that is read whole.
+    """
 
     method: str
     path: str
     body: Body = None
     headers: Mapping[str, str] = field(default_factory=dict)
     accept: frozenset[int] = _SUCCESS
+    most: int = MOST
 
     @classmethod
     def telling(cls, path: str, told: Json, key: str = "") -> Asked:
@@ -132,9 +140,14 @@ class Exchange:
 
     async def _ask(self, base: _Base, asked: Asked) -> Answer:
         async with self._answered(base, asked) as response:
-            content = await response.read()
-        if response.status not in asked.accept:
-            raise self._failure(response, content, base.url)
+            if response.status not in asked.accept:
+                raise await self._failure(response, base.url)
+            content = await _first(response, asked.most + 1)
+        if len(content) > asked.most:
+            raise UnexpectedAnswer(
+                f"{base.url}{asked.path} does not end: more came than the {asked.most >> 20} MiB "
+                "that such an answer may have. Is the server broken, or another service?"
+            )
         lsn = self._seen.note(response.headers)
         date = response.headers.get("Date", "")
         return Answer(response.status, lsn, content, base.url, date)
@@ -145,7 +158,7 @@ class Exchange:
         base = self._bases[0]
         async with self._answered(base, asked) as response:
             if response.status not in asked.accept:
-                raise self._failure(response, await response.read(), base.url)
+                raise await self._failure(response, base.url)
             yield response
 
     @contextlib.asynccontextmanager
@@ -182,13 +195,22 @@ class Exchange:
             allow_redirects=False,
         )
 
-    def _failure(
-        self, response: aiohttp.ClientResponse, content: bytes, url: str
-    ) -> CondstoreError:
+    async def _failure(self, response: aiohttp.ClientResponse, url: str) -> CondstoreError:
         if response.status < 400:  # a redirect to a login page is no success either
             return UnexpectedAnswer(f"{url} answered {response.status}; is another service there?")
-        credential = self._access.credential
+        credential, content = self._access.credential, await _first(response, _LONGEST_REFUSAL)
         return from_answer(response.status, response.headers, content, url, credential)
+
+
+async def _first(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer, of one that is longer only so many bytes."""
+    pieces, size = list[bytes](), 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size >= most:
+            break
+    return b"".join(pieces)[:most]
 
 
 @contextlib.asynccontextmanager
