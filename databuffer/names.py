@@ -9,7 +9,7 @@ import hashlib
 import re
 from typing import Self
 
-from databuffer.errors import Malformed
+from databuffer.errors import DigestMismatch, Malformed
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DOCUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -40,6 +40,12 @@ class Digest(str):
         """Take the 64 digits that a file is named by; None for anything else."""
         text = f"sha256:{name}"
         return cls(text) if _DIGEST.fullmatch(text) else None
+
+    def required(self, expected: Digest | None) -> Self:
+        """Return it; raise `DigestMismatch` if another is expected."""
+        if expected is not None and self != expected:
+            raise DigestMismatch(f"the body hashes to {self}")
+        return self
 
     @property
     def hex(self) -> str:

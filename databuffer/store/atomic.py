@@ -187,9 +187,11 @@ class Upload:
         """The SHA-256 of what was written so far."""
         return self._hash.hexdigest()
 
-    def sync(self) -> None:
-        """Make the bytes durable, still under no name."""
+    def sync(self) -> float:
+        """Make the bytes durable, still under no name; say how many seconds that took."""
+        began = perf_counter()
         os.fdatasync(self._descriptor)
+        return perf_counter() - began
 
     def read_back(self) -> BinaryIO:
         """Open what is synced, from the disk where it may be had from there."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from databuffer.errors import BeyondHead, DigestMismatch, Unknown
+from databuffer.errors import BeyondHead, Unknown
 from databuffer.names import Digest
 from databuffer.store.protocols import LATELY, Appended, Head, NewEntry, Page, Stored, Unasked
 from databuffer.store.sequencer import Sequencer
@@ -52,9 +52,7 @@ class MemoryBlobs:
 
     async def put(self, content: bytes, expected: Digest | None = None) -> Stored:
         """Keep these bytes."""
-        digest = Digest.of(content)
-        if expected is not None and digest != expected:
-            raise DigestMismatch(f"the body hashes to {digest}")
+        digest = Digest.of(content).required(expected)
         created = digest not in self._blobs
         self._blobs[digest] = bytes(content)
         self._asked[digest] = self._clock()

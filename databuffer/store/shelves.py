@@ -71,6 +71,13 @@ class Shelves:
         if not self._base.is_dir():
             raise StorageFailed(f"{self._base} is gone: is its volume mounted?")
 
+    def place(self, upload: atomic.Upload, folder: atomic.Folder, digest: Digest) -> bool:
+        """Publish; say false if it is there already, and is not removed for long from now on."""
+        while not upload.publish(folder, digest.hex):
+            if self.ask(digest) is not None:
+                return False
+        return True
+
     def settle(self, digest: Digest, folder: atomic.Folder) -> None:
         """Make the blob's name durable, and the directories above it, those once a process.
 
