@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,7 +137,9 @@ class Config:
             buffer_timeout=env.seconds(environ, "BUFFER_TIMEOUT", default.buffer_timeout),
             view_wait=env.seconds(environ, "VIEW_WAIT", default.view_wait),
             drain_seconds=env.seconds(environ, "DRAIN_SECONDS", default.drain_seconds, zero=True),
-            shutdown_grace=env.integer(environ, "SHUTDOWN_GRACE", default.shutdown_grace),
+            shutdown_grace=ceil(
+                env.seconds(environ, "SHUTDOWN_GRACE", default.shutdown_grace, zero=True)
+            ),
             iov_mode=IovMode(env.one_of(environ, "CDB_IOV_MODE", default.iov_mode, *IovMode)),
             slices_bytes=env.integer(environ, "SLICES_BYTES", default.slices_bytes, least=0),
             checkpoints=env.one_of(environ, "CHECKPOINTS", "on", "on", "off") == "on",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from databuffer.config import Config as BufferConfig
 from datastore_logic.config import Config, Endpoints
 from datastore_logic.errors import BadConfiguration
 
@@ -12,6 +13,14 @@ def test_an_empty_environment_gives_the_defaults():
     """Nothing set, or set to nothing, is the default."""
     assert Config.from_environ({}) == Config()
     assert Config.from_environ({"PORT": "", "VIEW_PATH": "", "STREAM_TAG": ""}) == Config()
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [("0", 0), ("0.5", 1), ("20", 20)])
+def test_a_shutdown_has_the_grace_that_the_databuffer_has(grace, seconds):
+    """None at all, or a part of a second, is for both tiers; gunicorn counts whole seconds."""
+    environ = {"SHUTDOWN_GRACE": grace}
+    assert Config.from_environ(environ).shutdown_grace == seconds
+    assert BufferConfig.from_environ(environ).shutdown_grace == float(grace)
 
 
 def test_every_variable_is_read():
@@ -37,8 +46,8 @@ def test_every_variable_is_read():
         ("DB_BURL", "buffer:8080"), ("DB_BURL", "ftp://buffer"), ("DB_BURL", "http://b/?x=1"),
         ("PORT", "65536"), ("PORT", "-1"), ("PORT", "5e3"), ("WEB_CONCURRENCY", "0"),
         ("THREADS", "many"), ("MAX_SIZE", "9" * 5000), ("VIEW_WAIT", "nan"), ("VIEW_WAIT", "0"),
-        ("BUFFER_TIMEOUT", "soon"), ("STREAM_TAG", "a/b"), ("LOG_LEVEL", "loud"),
-        ("ENDP_SEND", "/send?x"), ("CDB_IOV_MODE", "Discrete"),
+        ("BUFFER_TIMEOUT", "soon"), ("SHUTDOWN_GRACE", "-1"), ("STREAM_TAG", "a/b"),
+        ("LOG_LEVEL", "loud"), ("ENDP_SEND", "/send?x"), ("CDB_IOV_MODE", "Discrete"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_the_variables_name(name, value):
