@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import (
     authenticated,
+    checkpointing,
     disk,
     downloads,
     ledger,
@@ -48,6 +49,7 @@ CONDITIONS: dict[str, Callable[[Bench], Iterable[Table]]] = {
         f"conditions-{part}": functools.partial(scenario.run, parts=(part,))
         for part in scenario.PARTS
     },
+    "checkpoint": checkpointing.run,
 }
 PARTS_OF_CLIENT: dict[str, Callable[[Bench], list[Table]]] = {
     "client-produce": producing.run,

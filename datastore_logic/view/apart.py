@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from datastore_logic.logs import LogFormat, begin
@@ -25,6 +26,15 @@ def give_way(niceness: int, log_format: str) -> None:
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
     os.nice(niceness)
     begin(LogFormat(log_format), "warning")
+
+
+def be_last() -> None:
+    """Have this process run, and read and write, when no other of the machine wants to.
+
+    Where the system does not let it, it is second by its niceness.
+    """
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _end_with_the_worker() -> None:

@@ -1,4 +1,4 @@
-"""Copy the view and pack the copy, in a process of its own and at a lower priority.
+"""Copy the view and pack the copy, in a process of its own and at the lowest priority.
 
 In a worker's thread it would take the interpreter from those that answer, and when a thread of a
 lower priority has it they all wait. On its standard output it first tells in one line where the
@@ -19,7 +19,7 @@ import orjson
 
 from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import CopyFailed, LogicError, ScratchFull, ViewBuilding
-from datastore_logic.view.apart import give_way
+from datastore_logic.view.apart import be_last, give_way
 from datastore_logic.view.database import Database, is_of_the_machine, read_position
 from datastore_logic.view.packing import packed
 from datastore_logic.view.soundness import Unsound, refuse_damaged, refuse_unsound
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from datastore_logic.view.database import Position
 
-NICENESS: Final = 10
+NICENESS: Final = 19
 """Nobody waits for a checkpoint but who asked for it."""
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def copied(database: Database, to: Path) -> Copied:
     try:
         database.copy(to)
         with closing(sqlite3.connect(to, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = OFF")  # it is read at once, and removed
             position = _clean_and_sound(connection, database)
     except (sqlite3.Error, OSError) as reason:
         if getattr(reason, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     """Copy the view that the arguments name to the file they name, and write it out, packed."""
     log_format, view, stream_tag, to = arguments
     give_way(NICENESS, log_format)
+    be_last()
     return write(Database(Path(view), TagName(stream_tag)), Path(to), sys.stdout.buffer)
 
 

@@ -256,6 +256,7 @@ class Database:
         opened = self._connect(reading=True)
         try:
             opened.connection.execute("PRAGMA query_only = 0")  # it means the copy, too
+            opened.connection.execute("PRAGMA synchronous = OFF")  # as it is not to last
             opened.connection.execute("VACUUM INTO ?", (str(to.absolute()),))
         except sqlite3.DatabaseError as reason:
             self._forsake_if_damaged(opened, reason)

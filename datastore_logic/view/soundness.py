@@ -1,8 +1,8 @@
 """Whether a view holds together: what is looked at in a copy before others begin with it.
 
-SQLite looks at every page and index. What it cannot know is looked at here: that each row can be
-read and lacks nothing, that the counts are those of the rows, and that what was frozen still has
-its fingerprint. A row of no frozen tag in which one letter became another passes all of it.
+SQLite looks at every page and index. What it cannot know is looked at here: that every text is one,
+that the counts are those of the rows, and that what was frozen still has its fingerprint. A row of
+no frozen tag in which one letter became another passes all of it.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 from functools import cache
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from datastore_logic.domain import fingerprint
 from datastore_logic.view.fingerprints import timeline_fingerprint
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
 
 _ALL: Final = 2**31 - 1
 _BARE: Final = "SELECT name FROM pragma_table_list WHERE wr AND schema = 'main'"
 _NO_VALUE: Final = "NULL value in "
+_COLUMNS: Final = "SELECT name FROM pragma_table_info(?) WHERE "
 
 _LISTS: Final = """
 SELECT 'payload_list ' || l.id FROM payload_list l LEFT JOIN timeline t ON t.id = l.timeline_id
@@ -53,29 +55,29 @@ def refuse_damaged(connection: sqlite3.Connection) -> None:
         sqlite3.DatabaseError: it cannot even look.
     """
     bare = {name for (name,) in connection.execute(_BARE)}
+    suspected = set()
     for (told,) in connection.execute(f"PRAGMA integrity_check({_ALL})"):
-        if told != "ok" and not _is_misread(told, bare):
+        table = told.removeprefix(_NO_VALUE).partition(".")[0]
+        if told.startswith(_NO_VALUE) and table in bare:
+            suspected.add(table)
+        elif told != "ok":
             raise Unsound(told.splitlines()[0])
+    for table in suspected:
+        _refuse_holes(connection, table)
 
 
 def refuse_unsound(connection: sqlite3.Connection) -> None:
-    """Look at what SQLite cannot know: it reads every row.
+    """Look at what SQLite cannot know.
 
     Raises:
         Unsound: naming the first thing that is wrong.
-        sqlite3.DatabaseError: a row cannot be read.
+        sqlite3.DatabaseError: a row cannot be read, or a text of it is none.
     """
     for table in _tables(connection):
-        _refuse_holes(connection, table)
+        _read_texts(connection, table)
     for (miscounted,) in connection.execute(f"{_LISTS} UNION ALL {_TAGS}"):
         raise Unsound(f"the counts of {miscounted} are not those of its rows")
     _refuse_other_content(connection)
-
-
-def _is_misread(told: str, bare: set[str]) -> bool:
-    """Whether SQLite 3.40, Debian 12's, means another column: its key is not the first ones."""
-    table, _, _ = told.removeprefix(_NO_VALUE).partition(".")
-    return told.startswith(_NO_VALUE) and table in bare
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
@@ -84,14 +86,26 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def _refuse_holes(connection: sqlite3.Connection, table: str) -> None:
-    """Read a table's rows; what must be there comes first in each."""
-    told = connection.execute(
-        'SELECT name, "notnull" OR pk FROM pragma_table_info(?) ORDER BY 2 DESC', (table,)
-    ).fetchall()
-    columns, must = ", ".join(name for name, _ in told), sum(must for _, must in told)
-    for row in connection.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608 - the view's own
-        if None in row[:must]:
+    """Refuse a NULL where there is none: SQLite 3.40, Debian 12's, looks at other columns.
+
+    That is where the key of a table without row ids is not its first columns.
+    """
+    for row in _rows(connection, table, '"notnull" OR pk'):
+        if None in row:
             raise Unsound(f"a row of {table} lacks a value")
+
+
+def _read_texts(connection: sqlite3.Connection, table: str) -> None:
+    for _ in _rows(connection, table, "type = 'TEXT'"):
+        pass
+
+
+def _rows(connection: sqlite3.Connection, table: str, which: str) -> Iterable[tuple[Any, ...]]:
+    """Return some columns of all rows."""
+    names = [name for (name,) in connection.execute(_COLUMNS + which, (table,))]
+    if not names:
+        return ()
+    return connection.execute(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608 - the view's own
 
 
 def _refuse_other_content(connection: sqlite3.Connection) -> None:

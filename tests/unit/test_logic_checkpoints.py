@@ -3,12 +3,14 @@
 import errno
 import fcntl
 import io
+import os
 import sqlite3
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 
@@ -27,7 +29,7 @@ from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
 from datastore_logic.view.copier import copied, write
 from datastore_logic.view.copying import Copies
 from datastore_logic.view.database import Database
-from datastore_logic.view.packing import unpack
+from datastore_logic.view.packing import CHUNK, unpack
 from datastore_logic.view.soundness import Unsound, refuse_damaged, refuse_unsound
 
 PATH = "/api/v1/checkpoint"
@@ -360,6 +362,22 @@ def test_without_a_process_none_is_made(really, tmp_path, monkeypatch):
     refuses(really.test_client(), tmp_path, 503, "copy_failed")
 
 
+def test_the_process_is_last_and_its_pipe_is_wide(really, tmp_path, monkeypatch):
+    """Readers go first; and who passes the pieces on takes the interpreter once for each."""
+    copies = really.extensions[TIER].copies
+    code = "from datastore_logic.view.copier import main; import os, sys; main(sys.argv[1:]);"
+    code += " print(os.sched_getscheduler(0))"
+    arguments = ("text", tmp_path / "none", "stream", tmp_path / "copy")
+    monkeypatch.setattr(copies, "_command", (sys.executable, "-c", code, *map(str, arguments)))
+    with (tmp_path / "lock").open("w") as lock, copies._process(lock) as process:
+        refused, policy = process.stdout.read().splitlines()
+        assert b"view_building" in refused
+        assert int(policy) == os.SCHED_IDLE
+        widest = int(Path("/proc/sys/fs/pipe-max-size").read_text())
+        size = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+        assert size == min(CHUNK, widest)
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
@@ -439,15 +457,16 @@ def test_what_does_not_hold_together_is_not_passed_on(buffer, ask, tmp_path, liv
 
 
 def test_a_row_that_lacks_what_each_has_is_not_passed_on(lived):
-    """In a table whose key is its first columns or not: SQLite 3.40 is not to be asked."""
-    must, may = "act TEXT NOT NULL", "act TEXT"
-    rewrite = "UPDATE sqlite_schema SET sql = replace(sql, '{}', '{}') WHERE name = 'tag_history'"
+    """In a table whose key is not its first columns, of which SQLite 3.40 means others."""
+    must, may = "id INTEGER NOT NULL", "id INTEGER"
+    rewrite = "UPDATE sqlite_schema SET sql = replace(sql, '{}', '{}') WHERE name = 'iov_past'"
     writable = "PRAGMA writable_schema = ON"  # or SQLite would put no NULL there
     says(lived, writable, rewrite.format(must, may))
-    says(lived, "UPDATE tag_history SET act = NULL")
+    columns = "1, 1, 0, NULL, NULL, NULL, 'a', NULL, NULL, NULL, NULL, 1, 2"
+    says(lived, f"INSERT INTO iov_past VALUES ({columns})")  # noqa: S608 - of the line above
     says(lived, writable, rewrite.format(may, must))
-    with closing(sqlite3.connect(lived)) as view, pytest.raises(Unsound, match="tag_history"):
-        refuse_unsound(view)
+    with closing(sqlite3.connect(lived)) as view, pytest.raises(Unsound, match="iov_past"):
+        refuse_damaged(view)
 
 
 def index_lacks_rows(path):
