@@ -137,8 +137,6 @@ class Writer:
         """
         if not starts:
             return 0
-        if not starts:
-            return 0
         places = [(self._id, *start) for start in starts]
         self._keep_past(places)
         done = self._view.executemany(f"DELETE FROM iov WHERE {_AT}", places)  # noqa: S608
@@ -151,8 +149,6 @@ class Writer:
         Raises:
             BadEvent: one of them is not there.
         """
-        if not ends:
-            return
         if not ends:
             return
         self._keep_past([(self._id, *start) for start, _ in ends])
