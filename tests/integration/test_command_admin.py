@@ -88,6 +88,13 @@ def test_a_damaged_backup_is_repaired_or_restored_in_part(world):
     assert (told["taken"]["blobs"], told["repaired"]["payloads"]) == (0, 0)
     command("admin", "verify", "harmed")
     command("admin", "restore", "harmed", "all", "--leave-damaged")
+    (command.folder / "harmed" / "backup.json").write_text("{}")
+    for words in (("verify", "harmed"), ("backup", "harmed")):
+        said = command("admin", *words, expect=1)
+        assert "backup.json is damaged" in said
+        assert f"`{mend}` makes it again" in said
+    assert command(*mend.split()[1:]).splitlines()[-1] == "repaired: backup.json"
+    command("admin", "verify", "harmed")
 
 
 def test_a_terminal_is_shown_how_far_it_is(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -217,11 +218,125 @@ def test_no_room_for_a_repair_leaves_each_file_as_it_is(store, directory, monkey
     assert files(directory) == before
 
 
-def test_a_damaged_record_is_not_guessed(store, directory):
-    """Who reads it is told what to do."""
+def cut(path):
+    """Take the second half of a file away."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("lost", [(), (0,), (1,), (0, 1)])
+def test_a_record_is_made_again_of_the_ledger_that_is_there(store, directory, harm, lost):
+    """Of the same ledger and up to the same entry, whatever else is damaged before that."""
+    was, before = records.read(directory), files(directory)
+    harm(directory / "backup.json")
+    for number, path in enumerate(segments(directory)):
+        if number not in lost:
+            continue
+        (flip if number else Path.unlink)(path)
+        flip(payload(directory, b"payload of run %d" % number))
+    if lost:
+        (directory / "ledger" / "ledger.json").unlink()
+    assert "--repair` makes it again" in refused(backup.verify, directory)
+    assert "--repair` makes it again" in refused(backup.backup, store.url, directory)
+    done = backup.repair(store.url, directory)
+    assert done.remade == ("backup.json",)
+    assert (done.segments, done.payloads, done.problems) == (len(lost), len(lost), ())
+    now = sound(directory)
+    assert (now.ledger, now.lsn, now.hash, now.last) == (was.ledger, was.lsn, was.hash, was.last)
+    assert (now.segments, now.state, now.blobs) == (was.segments, was.state, was.blobs)
+    after = files(directory)
+    assert [name for name in after if after[name] != before[name]] == ["backup.json"]
+    assert backup.backup(store.url, directory).entries == 0
+
+
+def refused(act, *words):
+    """Return the one line with which something is refused."""
+    with pytest.raises((DamagedBackup, WrongBackup)) as caught:
+        act(*words)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_last_segment_is_taken_anew_where_nothing_says_how_long_it_was(store, directory):
+    """As new entries are, and those that came since; what is before it is kept as it is."""
+    store.put(b"later")
+    before = files(directory)
     flip(directory / "backup.json")
-    with pytest.raises(DamagedBackup, match="bring it from a copy of the directory"):
-        backup.repair(store.url, directory)
+    flip(segments(directory)[-1])
+    assert backup.remake(store.url, directory) == ("backup.json",)
+    assert records.read(directory).lsn == 4
+    assert backup.backup(store.url, directory).record.lsn == 7
+    store.expect(directory, sound(directory).lsn)
+    after = files(directory)
+    assert {name for name in before if after[name] != before[name]} == {
+        "backup.json",
+        f"ledger/{segments(directory)[-1].name}",
+    }
+
+
+def test_no_record_is_made_of_what_another_store_has(store, directory, tmp_path):
+    """Nor of one that says that it is this ledger; nothing is written."""
+    flip(directory / "backup.json")
+    before = files(directory)
+    (tmp_path / "other").mkdir()
+    with databuffer_here(tmp_path / "other") as running:
+        assert "is a backup of ledger" in refused(backup.repair, running.url, directory)
+        other = Store(running)
+        for number in range(7):
+            other.put(b"other %d" % number)
+        other.http.clear()
+    ledger = Path("volume", "ledger", "ledger.json")
+    shutil.copy(tmp_path / ledger, tmp_path / "other" / ledger)
+    with databuffer_here(tmp_path / "other") as running:
+        assert "another entry there" in refused(backup.repair, running.url, directory)
+    assert files(directory) == before
+    assert backup.repair(store.url, directory).remade == ("backup.json",)
+
+
+def test_a_record_is_made_again_with_a_databuffer_on_a_copy(store, directory, tmp_path):
+    """Where the store is gone: the copy is laid out as a volume, and of the same ledger."""
+    was = records.read(directory)
+    flip(directory / "backup.json")
+    shutil.copytree(directory, tmp_path / "alone" / "volume")
+    store.http.clear()
+    with databuffer_here(tmp_path / "alone") as running:
+        assert backup.repair(running.url, directory).problems == ()
+    assert sound(directory).segments == was.segments
+
+
+def test_what_says_that_a_run_was_killed_is_named_and_made_again(store, directory):
+    """It hides nothing else that is wrong, and keeps nobody from the last whole backup."""
+    good = records.read(directory)
+    store.put(b"later")
+    (directory / "unfinished.json").write_bytes(b"{")
+    flip(payload(directory, b"payload of run 1"))
+    one, two = backup.verify(directory).problems
+    assert payload_name(b"payload of run 1") in one
+    assert "unfinished.json is damaged" in two
+    assert "--repair` makes it again" in refused(backup.backup, store.url, directory)
+    assert backup.repair(store.url, directory).remade == ("unfinished.json",)
+    assert sound(directory) == good
+    assert backup.backup(store.url, directory).record.lsn == 7
+    assert not (directory / "unfinished.json").exists()
+    store.expect(directory, sound(directory).lsn)
+
+
+def payload_name(content):
+    """Return the digits of a payload's digest."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_a_record_is_made_again_whenever_that_is_killed(store, directory):
+    """It is the damaged one or the new one; the next repair goes through."""
+    ended = set()
+    with killer(store.url, directory, "repair") as kill_at:
+        for number in range(0, 130, at_length(13, 1)):
+            flip(directory / "backup.json")
+            flip(segments(directory)[0])
+            ended.add(kill_at(number))
+            backup.repair(store.url, directory)
+            assert sound(directory).lsn == 6
+    assert ended == {0, 9}
 
 
 def test_a_restore_leaves_damaged_payloads_out_if_told_to(store, directory, tmp_path):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from condstore.backup import record as records
 from condstore.backup import unfinished
-from condstore.backup.layout import content
+from condstore.backup.layout import LOCK, content
 from condstore.backup.record import Record
 from condstore.errors import WrongBackup
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from condstore.ledger import Head
 
-_LOCK: Final = "backup.lock"
-
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
@@ -29,10 +27,11 @@ def locked(directory: Path) -> Iterator[None]:
     Raises `WrongBackup` if it holds something else, or another backup into it is under way.
     """
     here = content(directory)
-    if here and not {records.RECORD, unfinished.NAME} & {*here} and here != [_LOCK]:
+    known = {records.RECORD, unfinished.NAME} & {*here} or records.is_lost(directory)
+    if here and not known and here != [LOCK]:
         raise WrongBackup(f"{directory} is not empty and holds no backup: give another directory")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    number = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -49,19 +48,29 @@ def last(directory: Path, head: Head) -> Record:
     Raises `WrongBackup` if it, or one that was begun, is of another ledger or of another history.
     """
     begun = unfinished.begun(directory)
-    if (directory / records.RECORD).exists():
+    if (directory / records.RECORD).exists() or (not begun and records.is_lost(directory)):
         found = records.read(directory)
     else:
         found = Record(begun or head.ledger)
-    if found.ledger != head.ledger:
+    refuse_unless_of(head, directory, found.ledger)
+    refuse_unless_past_of(head, directory, found)
+    return found
+
+
+def refuse_unless_of(head: Head, directory: Path, ledger: str) -> None:
+    """Raise `WrongBackup` unless the databuffer serves the ledger that is in a directory."""
+    if ledger != head.ledger:
         raise WrongBackup(
-            f"{directory} is a backup of ledger {found.ledger}, the databuffer serves ledger "
+            f"{directory} is a backup of ledger {ledger}, the databuffer serves ledger "
             f"{head.ledger} (was it restored?): give another directory"
         )
+
+
+def refuse_unless_past_of(head: Head, directory: Path, found: Record) -> None:
+    """Raise `WrongBackup` unless the databuffer may have all that is in a directory."""
     if head.lsn < found.lsn or (head.lsn == found.lsn and found.lsn and head.hash != found.hash):
         raise WrongBackup(
             f"{directory} holds ledger {found.ledger} up to LSN {found.lsn}, the databuffer has "
             f"another history of it up to LSN {head.lsn}: entries were lost there. Keep this "
             "backup, and find out what happened"
         )
-    return found

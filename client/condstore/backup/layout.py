@@ -23,6 +23,8 @@ PLAIN: Final = ".jsonl"
 NAME: Final = re.compile(r"([0-9]{20})\.jsonl\.zst")
 DOCUMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 FORMAT: Final = 2
+LOCK: Final = "backup.lock"
+"""What keeps a second backup out of the directory of a first."""
 _NOT_OURS: Final = frozenset({"lost+found"})  # what a new file system has in it
 
 

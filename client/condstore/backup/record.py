@@ -17,7 +17,7 @@ import orjson
 
 from condstore import landing
 from condstore.backup import unfinished
-from condstore.backup.layout import DOCUMENT, NAME
+from condstore.backup.layout import DOCUMENT, LOCK, NAME, Layout
 from condstore.chain import START
 from condstore.errors import DamagedBackup, WrongBackup
 
@@ -110,6 +110,8 @@ def read(directory: Path) -> Record:
     try:
         return Record.parse(path.read_bytes())
     except FileNotFoundError:
+        if is_lost(directory):
+            raise DamagedBackup(f"{path} is missing: {_mend(directory)}") from None
         if unfinished.is_in(directory):
             what = "the first backup here was never finished; run it again"
         else:
@@ -118,10 +120,20 @@ def read(directory: Path) -> Record:
     except NotADirectoryError:
         raise WrongBackup(f"{directory} is not a directory") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedBackup(
-            f"{path} is damaged: {error}. Nothing else says what belongs to the backup: bring it "
-            "from a copy of the directory, or begin another one while the store is well"
-        ) from error
+        raise DamagedBackup(f"{path} is damaged ({error}): {_mend(directory)}") from error
+
+
+def is_lost(directory: Path) -> bool:
+    """Say whether backups were taken into a directory and their record is there no more."""
+    there = (directory / RECORD).exists() or unfinished.is_in(directory)
+    return not there and (directory / LOCK).exists() and Layout.at(directory).ledger.exists()
+
+
+def _mend(directory: Path) -> str:
+    return (
+        f"`condstore admin backup {directory} --repair` makes it again, of the ledger that is "
+        "there and the store; or bring it from a copy of the directory"
+    )
 
 
 def write(directory: Path, record: Record) -> None:

@@ -24,6 +24,7 @@ from condstore.backup import record as records
 from condstore.backup.fetching import Fetching
 from condstore.backup.layout import Layout, manifest
 from condstore.backup.links import Broken, Links, kept_here, named
+from condstore.backup.remaking import remake
 from condstore.backup.segments import SegmentFile
 from condstore.backup.shelf import MISSING, Seen, Shelf
 from condstore.backup.writing import into
@@ -48,7 +49,8 @@ _BESIDE: Final = "repairing"
 class Repaired:
     """What of a backup was made whole again, and what could not be.
 
-    `copies` are `ledger.json` and files in `state/`, which are made of `backup.json`.
+    `copies` are `ledger.json` and files in `state/`, which are made of `backup.json`; `remade` are
+    `backup.json` and `unfinished.json`, where these were made again.
     """
 
     directory: Path
@@ -57,6 +59,7 @@ class Repaired:
     size: int
     copies: int
     problems: tuple[str, ...]
+    remade: tuple[str, ...] = ()
 
 
 def repair(url: str, directory: Path, *, tell: Tell = nobody, access: Access = NOBODY) -> Repaired:
@@ -65,9 +68,10 @@ def repair(url: str, directory: Path, *, tell: Tell = nobody, access: Access = N
     Raises:
         WrongBackup: the directory is of another ledger, or holds no backup; another run into it is
             under way.
-        DamagedBackup: what says what belongs to the backup is damaged.
     """
-    return interrupts.run(_repair(url, directory, tell, access))
+    remade = remake(url, directory, access=access)
+    done = interrupts.run(_repair(url, directory, tell, access))
+    return dataclasses.replace(done, remade=remade)
 
 
 async def _repair(url: str, directory: Path, tell: Tell, access: Access) -> Repaired:

@@ -45,4 +45,7 @@ def begun(directory: Path) -> str:
     except FileNotFoundError:
         return ""
     except (ValueError, KeyError, TypeError) as error:
-        raise DamagedBackup(f"{directory / NAME} is damaged: {error}") from error
+        raise DamagedBackup(
+            f"{directory / NAME} is damaged ({error}): `condstore admin backup {directory} "
+            "--repair` makes it again"
+        ) from error

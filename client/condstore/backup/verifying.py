@@ -51,8 +51,10 @@ def verify(directory: Path, *, tell: Tell = nobody) -> Checked:
     record = records.read(directory)
     check = _Check(Layout.at(directory), record, tell)
     problems = [*check.ledger(), *check.lost()]
-    begun = bool(unfinished.begun(directory))
-    if not begun and records.read(directory) == record:  # else a later run is changing them
+    begun = unfinished.is_in(directory)
+    if begun:
+        problems += check.begun()
+    elif records.read(directory) == record:  # else a later run is changing them
         problems += [*check.manifest(), *check.documents()]
     return Checked(directory, record, check.payloads, begun, tuple(problems))
 
@@ -107,6 +109,13 @@ class _Check:
         """Say what the store did not have when the backup was taken."""
         for name in self.record.missing:
             yield f"payload sha256:{name} was missing or damaged in the store itself"
+
+    def begun(self) -> Iterator[str]:
+        """Say what is wrong with what says that a run was killed."""
+        try:
+            unfinished.begun(self.at.root)
+        except DamagedBackup as damaged:
+            yield str(damaged)
 
     def manifest(self) -> Iterator[str]:
         """Say what is wrong with what a databuffer would read first."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +68,7 @@ def backup(
     from condstore import show
 
     to, (base, access) = terminal(), databuffer(url)
+    remade = backups.remake(base, directory, access=access) if repair else ()
     with to.stages("backing up") as tell:
         done = backups.backup(base, directory, tell=tell, access=access)
     if not repair:
@@ -74,6 +76,7 @@ def backup(
         raise typer.Exit(1 if done.record.missing else 0)
     with to.stages("repairing") as tell:
         mended = backups.repair(base, directory, tell=tell, access=access)
+    mended = replace(mended, remade=(*remade, *mended.remade))
     lines = [*show.taken(done, to), *show.repaired(mended, to)]
     answer(to, {"taken": done, "repaired": mended}, lines, as_json=as_json)
     raise typer.Exit(1 if done.record.missing or mended.problems else 0)

@@ -37,6 +37,7 @@ def taken(done: Taken, to: Terminal) -> list[str]:
 def repaired(done: Repaired, to: Terminal) -> list[str]:
     """Say what of a backup was fetched again, and what could not be."""
     found = [
+        *done.remade,
         *([plural(done.segments, "ledger segment")] if done.segments else []),
         *([f"{plural(done.payloads, 'payload')} ({size(done.size)})"] if done.payloads else []),
         *([f"{done.copies} of ledger.json and state/"] if done.copies else []),
