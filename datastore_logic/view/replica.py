@@ -21,7 +21,7 @@ from datastore_logic.errors import (
     ViewError,
 )
 from datastore_logic.view.apply import apply_entry
-from datastore_logic.view.database import read_position
+from datastore_logic.view.database import is_of_the_machine, read_position
 from datastore_logic.view.entries import Context, read_entry
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Replica:
 
         But where that may be for the checkpoint that it began with, it begins again without it.
         """
-        done = after
+        done, position = after, None
         try:
             with self._database.applying() as view:
                 position = read_position(view)
@@ -224,10 +224,12 @@ class Replica:
                     " complete = complete OR ? >= target_lsn",
                     (done, last_hash, max(done, entries.head.lsn), done),
                 )
-        except (LedgerEntryError, sqlite3.IntegrityError) as reason:
-            if _is_misled(position, reason):
+        except (LedgerEntryError, sqlite3.IntegrityError, sqlite3.OperationalError) as reason:
+            if position is not None and _is_misled(position, reason):
                 self._begin_again(position, reason, misled=True)
                 return
+            if isinstance(reason, sqlite3.OperationalError):
+                raise
             self._apply(after, entries, upto=done - after)
             self._halt(done, reason)
 
@@ -245,7 +247,8 @@ def _is_misled(position: Position, reason: Exception) -> bool:
     """Whether an entry may be refused for the checkpoint that the view began with.
 
     Only until it has been complete: afterwards it goes on to answer what it knows. An entry of a
-    newer version is refused by every view.
+    newer version is refused by every view, and by a full disk each.
     """
-    began = position.started_lsn is not None and not position.complete
-    return began and not isinstance(reason, UnknownEvent)
+    if position.started_lsn is None or position.complete:
+        return False
+    return not (isinstance(reason, UnknownEvent) or is_of_the_machine(reason))

@@ -22,6 +22,7 @@ from long import at_length
 from urllib3.exceptions import ProtocolError
 from view_oracle import NAMES, Oracle
 
+from datastore_logic.domain.events import TagCloned
 from datastore_logic.domain.tags import Digest, TagName, TagRef
 from datastore_logic.errors import BufferAway, ViewBuilding
 from datastore_logic.view import starting as starting_module
@@ -516,15 +517,23 @@ def without_tags(path):
         view.commit()
 
 
-def test_what_cannot_be_applied_on_top_of_it_ends_it(buffer, made, tmp_path, caplog):
+def without_types(path):
+    """Have the names of a packed view's payload types be no text."""
+    with closing(sqlite3.connect(path)) as view:
+        view.execute("UPDATE payload_type SET name = CAST(x'ff' || name AS TEXT)")
+        view.commit()
+
+
+@pytest.mark.parametrize("lacks", [without_tags, without_types])
+def test_what_cannot_be_applied_on_top_of_it_ends_it(buffer, tmp_path, caplog, lacks):
     """An entry speaks of what the checkpoint lacks: the view is begun again, not stopped there."""
     with pod(tmp_path / "maker", buffer) as maker:
         maker.catch_up()
         with maker.database.snapshot() as snapshot:
-            query = "SELECT name FROM global_tag WHERE state = 'unlocked'"
+            query = "SELECT name FROM global_tag ORDER BY list_count DESC"
             (name,) = snapshot.connection.execute(query).fetchone()
-    repacked(buffer, checkpoint(tmp_path / "other", buffer), tmp_path, without_tags)
-    buffer.write("tag.changed", {"tag": name, "state": "locked"}, f"tag/{name}")
+    repacked(buffer, checkpoint(tmp_path / "other", buffer), tmp_path, lacks)
+    buffer.write("tag.cloned", TagCloned(TagName(name), TagName("other")).data())
     with pod(tmp_path / "new", buffer) as new:
         assert new.starting.take()
         new.replica.pull()
