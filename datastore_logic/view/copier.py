@@ -19,7 +19,7 @@ import orjson
 
 from datastore_logic.domain.tags import TagName
 from datastore_logic.errors import CopyFailed, LogicError, ScratchFull, ViewBuilding
-from datastore_logic.view.apart import be_last, give_way
+from datastore_logic.view.apart import give_way
 from datastore_logic.view.database import Database, is_of_the_machine, read_position
 from datastore_logic.view.packing import packed
 from datastore_logic.view.soundness import Unsound, refuse_damaged, refuse_unsound
@@ -108,7 +108,6 @@ def main(arguments: Sequence[str]) -> int:
     """Copy the view that the arguments name to the file they name, and write it out, packed."""
     log_format, view, stream_tag, to = arguments
     give_way(NICENESS, log_format)
-    be_last()
     return write(Database(Path(view), TagName(stream_tag)), Path(to), sys.stdout.buffer)
 
 

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Final
 import orjson
 
 from datastore_logic.errors import CopyFailed, CopyUnderWay, ScratchFull, ViewBuilding
-from datastore_logic.view.apart import command
+from datastore_logic.view.apart import command, put_last
 from datastore_logic.view.copier import Copied, refusal
 from datastore_logic.view.database import remove
 from datastore_logic.view.packing import CHUNK
@@ -96,6 +96,7 @@ class Copies:
             process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, pass_fds=kept)  # noqa: S603 - ours
         except OSError as reason:
             raise CopyFailed(f"The view cannot be copied: {reason}") from reason
+        put_last(process.pid)
         _widen(_output(process))
         with process:
             try:
