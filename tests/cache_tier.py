@@ -44,7 +44,7 @@ def cache_tier(folder: Path, upstream: str) -> Iterator[Cache]:
         yield Cache(f"http://127.0.0.1:{port}", log, errors)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def placed(text: str, folder: Path, port: int, upstream: str, log: Path) -> str:

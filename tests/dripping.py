@@ -66,7 +66,7 @@ class Drip:
     def stop(self) -> None:
         """Close them all."""
         self._stopped.set()
-        self._thread.join(10)
+        self._thread.join(30)
         for key in [*self._selector.get_map().values()]:
             key.fileobj.close()  # type: ignore[union-attr]
         self._selector.close()

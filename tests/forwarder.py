@@ -70,7 +70,7 @@ class Forwarder:
     def _pass_on(self, caller: socket.socket) -> None:
         with caller:
             try:
-                replica = socket.create_connection(self._addresses[self._next()], timeout=10)
+                replica = socket.create_connection(self._addresses[self._next()], timeout=30)
             except OSError:
                 self.refused += 1
                 _reset(caller)
@@ -125,4 +125,4 @@ def forwarding(*replicas: str) -> Iterator[Forwarder]:
         yield forwarder
     finally:
         forwarder.close()
-        thread.join(10)
+        thread.join(30)

@@ -30,4 +30,4 @@ def served(
         thread.start()
         yield f"{scheme}://{host}:{server.server_port}"
         server.shutdown()
-        thread.join(10)
+        thread.join(30)

@@ -184,7 +184,7 @@ class VolumeOracle:
     def _check_buffer(self) -> None:
         stat = {"n_itm": len(self.buffer.segments), "buff_size": self.buffer.size}
         # While segments stream the file is rewritten once a second.
-        eventually(lambda: read_json(self.volume / "adm/StatDesc.json") == stat, within=3)
+        eventually(lambda: read_json(self.volume / "adm/StatDesc.json") == stat)
         description = read_json(self.volume / "adm/Dsstat.json")
         frozen = self.buffer.frozen
         assert description == {

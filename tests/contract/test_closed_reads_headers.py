@@ -91,7 +91,9 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("closed")
     environ = {"READS": "authenticated", "JWT_SECRET": JWT_SECRET}
     with databuffer(folder) as buffer, logic(buffer.url, folder, workers=1, **environ) as running:
-        eventually(lambda: urllib3.request("GET", f"{running.url}/readyz").status == 200)
+        eventually(
+            lambda: urllib3.request("GET", f"{running.url}/readyz", timeout=30).status == 200
+        )
         yield Site(running.url)
 
 
@@ -149,7 +151,7 @@ def test_who_sees_other_tags_is_not_told_that_nothing_changed(site):
 
 def test_open_routes_stay_public(site):
     """How the API looks is the same for everybody."""
-    answer = urllib3.request("GET", f"{site.url}/api/v1/openapi.json")
+    answer = urllib3.request("GET", f"{site.url}/api/v1/openapi.json", timeout=30)
     assert answer.status == 200
     assert answer.headers["Cache-Control"] == "no-cache"
     assert json.loads(answer.data)["openapi"]

@@ -153,5 +153,5 @@ def test_without_an_address_no_links_are_offered(tmp_path):
         logic(buffer.url, tmp_path, workers=1) as tier,
     ):
         asked = f"{tier.url}/api/v1/payloads/sha256/{'0f' * 32}/link"
-        answer = urllib3.request("GET", asked)
+        answer = urllib3.request("GET", asked, timeout=30)
         assert (answer.status, answer.json()["code"]) == (404, "links_not_offered")

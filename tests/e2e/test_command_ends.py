@@ -317,4 +317,4 @@ def test_completion_without_a_server_is_quick_and_silent(condstore):
     begun = time.monotonic()
     for url in ("http://127.0.0.1:1", "nonsense"):
         assert complete(condstore, "condstore", "tag", "show", "p", url=url) == ([], "")
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20

@@ -303,7 +303,7 @@ def test_an_upload_passes_through_as_it_comes(echo, path):
         connection.putrequest("POST", path)
         connection.putheader("Content-Length", str(3 << 20))
         connection.endheaders(bytes(1000))
-        assert _Echo.begun.wait(10)
+        assert _Echo.begun.wait(30)
         connection.send(bytes((3 << 20) - 1000))
         assert connection.getresponse().status == 200
     finally:

@@ -253,13 +253,13 @@ class Proxy:
 
     def __enter__(self):
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(30)
         return self
 
     def __exit__(self, *_):
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(30)
         self._loop.close()
 
 
@@ -315,7 +315,7 @@ def test_a_pull_that_is_killed_leaves_nothing_under_the_name(client, proxy, tmp_
     job = subprocess.Popen([sys.executable, "-c", PULL, proxy.url, ref, path])
     assert reached.wait(30)
     job.send_signal(signal.SIGKILL)
-    job.wait(10)
+    job.wait(30)
     go_on.set()
     (left,) = [each.name for each in tmp_path.iterdir()]
     assert left.startswith(".b.")

@@ -192,7 +192,7 @@ def test_a_server_that_does_not_speak_http():
         greeter = threading.Thread(target=greet)
         greeter.start()
         told = found(url, nobody())[url]
-        greeter.join(10)
+        greeter.join(30)
     assert told.state == "bad"
     assert "does not speak HTTP" in told.do
 

@@ -49,7 +49,7 @@ def connection(running, pair):
     parts = urlsplit(running.url)
     trusting = ssl.create_default_context(cafile=str(pair.ca))
     return contextlib.closing(
-        http.client.HTTPSConnection(parts.hostname, parts.port, timeout=10, context=trusting)
+        http.client.HTTPSConnection(parts.hostname, parts.port, timeout=30, context=trusting)
     )
 
 
@@ -63,7 +63,7 @@ def asked(open_one, method, target, body=None):
 def shown(running):
     """Return the certificate that a new client is shown."""
     parts = urlsplit(running.url)
-    return ssl.get_server_certificate((parts.hostname, parts.port), timeout=10)
+    return ssl.get_server_certificate((parts.hostname, parts.port), timeout=30)
 
 
 def replace(pair, by):
@@ -98,7 +98,7 @@ def test_who_does_not_trust_the_authority_is_not_served(tier):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     for context in (stranger, old):
         with (
-            socket.create_connection((parts.hostname, parts.port), timeout=10) as plain,
+            socket.create_connection((parts.hostname, parts.port), timeout=30) as plain,
             pytest.raises(ssl.SSLError),
         ):
             context.wrap_socket(plain, server_hostname="localhost")
@@ -113,7 +113,7 @@ def test_a_new_certificate_is_shown_to_new_connections(tier, pair, tmp_path):
         assert shown(tier) == pair.certificate.read_text()
         second = issue(tmp_path / "second")
         replace(pair, second)
-        eventually(lambda: shown(tier) == second.certificate.read_text(), within=5)
+        eventually(lambda: shown(tier) == second.certificate.read_text())
         assert asked(before, "GET", "/stat")[0] == 200
     assert "TLS_CERT and TLS_KEY: took over" in tier.log.read_text()
 
@@ -128,11 +128,11 @@ def test_a_broken_new_pair_changes_nothing(tier, pair, tmp_path, harm):
         pair.key.unlink()
     else:
         pair.key.write_bytes(b"" if harm == "empty" else b"-----BEGIN garbage")
-    eventually(lambda: "held before goes on" in tier.log.read_text(), within=5)
+    eventually(lambda: "held before goes on" in tier.log.read_text())
     assert shown(tier) == first
     third = issue(tmp_path / "third")
     replace(pair, third)
-    eventually(lambda: shown(tier) == third.certificate.read_text(), within=5)
+    eventually(lambda: shown(tier) == third.certificate.read_text())
     assert "PRIVATE KEY" not in tier.log.read_text()
 
 
@@ -146,7 +146,7 @@ def test_certificates_swapped_as_a_mounted_secret_are_heeded(tmp_path):
         assert shown(running) == one.certificate.read_text()
         (tmp_path / "new").symlink_to("two")
         (tmp_path / "new").rename(data)
-        eventually(lambda: shown(running) == two.certificate.read_text(), within=5)
+        eventually(lambda: shown(running) == two.certificate.read_text())
 
 
 def test_hands_that_are_not_shaken_are_let_go(tier, pair):
@@ -156,13 +156,13 @@ def test_hands_that_are_not_shaken_are_let_go(tier, pair):
         begun = time.monotonic()
         for sent in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"\x00" * 500):
             one = open_ones.enter_context(
-                socket.create_connection((parts.hostname, parts.port), timeout=10)
+                socket.create_connection((parts.hostname, parts.port), timeout=30)
             )
             one.sendall(sent)
             open_ones.callback(_ended, one)
         with connection(tier, pair) as other:
             assert asked(other, "GET", "/stat")[0] == 200
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 25
 
 
 def _ended(one):
@@ -181,7 +181,7 @@ def test_a_crowd_is_told_so_at_https_too(tmp_path, pair):
     ):
         parts = urlsplit(running.url)
         for _ in range(20):
-            crowd.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=10))
+            crowd.enter_context(socket.create_connection((parts.hostname, parts.port), timeout=30))
         with connection(running, pair) as late:
             assert asked(late, "GET", "/stat")[0] == 503
         crowd.close()

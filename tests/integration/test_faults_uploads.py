@@ -33,8 +33,8 @@ def tiers(tmp_path_factory):
         eventually(lambda: ask("GET", f"{pod.url}/readyz").status == 200)
         assert ask("POST", f"{pod.url}/api/v1/global-tags", {"name": "run3"}).status == 201
         yield folder, buffer, pod
-        assert pod.stop(within=5) == 0
-        assert buffer.stop(within=5) == 0
+        assert pod.stop(within=15) == 0
+        assert buffer.stop(within=15) == 0
         oracle = VolumeOracle(folder / "volume")
         _, *inserted = oracle.check()
         kinds = [held["payload_type"] for entry in inserted for held in entry["data"]["lists"]]
@@ -62,7 +62,7 @@ def test_an_upload_broken_off_is_not_taken_for_a_whole_one(tiers, path, size, fr
         connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n".encode() + body)
         if reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    eventually(lambda: not open_deleted(buffer.process.pid, folder), within=5)
+    eventually(lambda: not open_deleted(buffer.process.pid, folder))
     assert ask("HEAD", f"{buffer.url}/blobs/sha256/{sha256(segment(size))}").status == 404
 
 

@@ -81,7 +81,7 @@ def test_a_collector_that_never_answers_is_waited_for_by_nobody(tmp_path):
         with databuffer(tmp_path, **on) as buffer:
             both = Pair(buffer, buffer)
             for _ in range(20):
-                answer = both.http.request("POST", f"{buffer.url}/sendF", body=SEGMENT, timeout=5)
+                answer = both.http.request("POST", f"{buffer.url}/sendF", body=SEGMENT, timeout=8)
                 assert answer.status == 201
             both.http.clear()
             began = time.monotonic()

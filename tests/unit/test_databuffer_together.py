@@ -29,7 +29,7 @@ async def test_what_waits_shares_a_call(disk):
     def act(items):
         calls.append(list(items))
         begun.set()
-        go_on.wait(10)
+        go_on.wait(30)
         return [-item for item in items]
 
     together = Together(disk, act, lanes=1, most=100)
@@ -94,7 +94,7 @@ async def test_a_cancelled_caller_does_not_disturb_the_others(disk):
 
     def act(items):
         begun.set()
-        go_on.wait(10)
+        go_on.wait(30)
         return list(items)
 
     together = Together(disk, act, lanes=1, most=100)

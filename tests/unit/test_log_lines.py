@@ -41,7 +41,7 @@ def test_a_pipe_that_nobody_reads_is_waited_for_once(tier, pipe, monkeypatch):
     reader, writer = pipe
     began = time.monotonic()
     logger = spoken(tier.logs.Text(), tier.log_lines.Lines(writer), 5000)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # not WAIT for each
     os.set_blocking(reader.fileno(), False)
     kept = reader.read().splitlines()
     assert all(f"{number}: {LINE}" in line for number, line in enumerate(kept))

@@ -178,7 +178,7 @@ def test_a_slow_issuer_delays_no_token_whose_key_is_known(server, keys, clock):
         began = time.monotonic()
         assert all(held(keys, "first") for _ in range(1000))
         assert keys._reading is not None
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
         eventually(lambda: server.asked == 2)
         server.content = key_set(SECOND)
         release.set()
@@ -204,7 +204,7 @@ def test_few_wait_for_a_slow_issuer(server, keys):
         eventually(lambda: len(found) == 16 - MOST_WAITING)
         release.set()
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
     assert sorted(found) == ["away"] * (16 - MOST_WAITING) + ["first"] * MOST_WAITING
     assert server.asked == 1
 
@@ -231,7 +231,7 @@ def test_an_answer_that_comes_byte_by_byte_is_cut(server, way):
     began = time.monotonic()
     with pytest.raises(Unreadable):
         KeyUrl(server.url, within=0.3).read()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_a_token_that_names_no_key_means_the_only_one(server, keys, clock):
