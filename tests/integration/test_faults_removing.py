@@ -78,7 +78,7 @@ def test_killed_while_removing_it_loses_nothing_that_is_named(tmp_path, seed):
             thread.start()
         wanted = COUNT - chance.randrange(COUNT - NAMED - 80)
         with contextlib.suppress(TimeoutError):
-            eventually(lambda: len(list((volume / "blobs").rglob("?" * 64))) < wanted)
+            eventually(lambda: len(list((volume / "blobs").rglob("?" * 64))) < wanted, within=10)
         buffer.kill()
         for thread in threads:
             thread.join()
