@@ -65,15 +65,22 @@ class Layout:
         return self.state / f"{name}.json"
 
     def make(self) -> None:
-        """Make the directories."""
-        for path in (self.ledger, self.state, self.blobs):
+        """Make the directories, open to their owner alone: not everybody may read all of a store.
+
+        One that is there keeps its mode.
+        """
+        for path in (self.ledger, self.state, self.blobs.parent, self.blobs):
             with into(path):
-                path.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.mkdir(mode=0o700, exist_ok=True)
 
     def sync(self) -> None:
-        """Make all that was written durable."""
-        for path in dict.fromkeys((self.root, self.data)):
-            sync_file_system(path)
+        """Make all that was written durable, on each file system that a directory may be on."""
+        synced = set()
+        for path in (self.root, self.data, self.ledger, self.state, self.blobs.parent, self.blobs):
+            if path.exists() and (device := path.stat().st_dev) not in synced:
+                sync_file_system(path)
+                synced.add(device)
 
 
 def segment_name(first: int, suffix: str = COMPRESSED) -> str:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from condstore.stages import Tell
 
 _BESIDE: Final = "repairing"
+_PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,9 +257,14 @@ def _before(line: bytes) -> str:
 
 
 def _put(fetched: Path, target: Path) -> None:
+    """Give a file its place, which may be on another file system."""
     with into(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        fetched.replace(target)
+        if fetched.stat().st_dev == target.parent.stat().st_dev:
+            fetched.replace(target)
+            return
+        with fetched.open("rb") as source, landing.published(target) as file:
+            shutil.copyfileobj(source, file, _PIECE)
 
 
 def _made_anew(path: Path, content: bytes) -> bool:
