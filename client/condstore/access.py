@@ -31,6 +31,8 @@ MAKE: Final = "condstore token create NAME --grant ROLE:TAGS"
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 _MOST_BYTES: Final = 1 << 16
+_NOT_KNOWN: Final = frozenset({401})
+_NOT_LET_IN: Final = frozenset({401, 403})
 _warned: Final = threading.Event()
 
 
@@ -42,24 +44,28 @@ class TokenInTheClear(UserWarning):
 class Credential:
     """What says who asks: one token, told or in a file; without either nothing is shown.
 
-    `name` is where it comes from, as a person would look for it.
+    `name` is where it comes from, as a person would look for it. The tiers' secret may be two while
+    it is changed, in the file or in `others`: where the one is refused the other is shown.
     """
 
     name: str
     token: str = field(default="", repr=False)
     path: Path | None = None
+    others: tuple[str, ...] = field(default=(), repr=False)
     _read: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
     _lock: threading.Lock = field(
         default_factory=threading.Lock, init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        if self.token:
-            _refuse_unless_token(self.token, self.name)
+        for token in filter(None, (self.token, *self.others)):
+            _refuse_unless_token(token, self.name)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], name: str) -> Credential:
         """Read NAME, or NAME_FILE; of several between commas or on lines the first is shown.
+
+        Of two secrets of the tiers the second, too, where the first is refused.
 
         >>> Credential.from_environ({"CONDSTORE_TOKEN": "cst_1_secret"}, "CONDSTORE_TOKEN")
         Credential(name='CONDSTORE_TOKEN', path=None)
@@ -69,12 +75,22 @@ class Credential:
             raise UsageError(f"{name} and {name}_FILE are both set; one is enough")
         if path:
             return cls(f"{name}_FILE", path=Path(path))
-        return cls(name, _first(token))
+        first, *others = _all(token) or [""]
+        return cls(name, first, others=tuple(others) if name == BUFFER_TOKEN else ())
 
     @property
     def told(self) -> bool:
         """Whether there is a token to show."""
         return bool(self.token or self.path)
+
+    @property
+    def refusals(self) -> frozenset[int]:
+        """The statuses of an answer by which it is refused, and not what was asked for."""
+        return _NOT_LET_IN if self._is_of_tiers else _NOT_KNOWN
+
+    @property
+    def _is_of_tiers(self) -> bool:
+        return self.name.startswith(BUFFER_TOKEN)
 
     def header(self) -> str | None:
         """Return the value of an Authorization header, None without a token.
@@ -82,24 +98,30 @@ class Credential:
         Raises:
             UsageError: the file cannot be read, or holds no token.
         """
-        if self.path is None:
-            return f"Bearer {self.token}" if self.token else None
+        if not self.told:
+            return None
         with self._lock:
             if not self._read:
-                self._read[:] = [self._in(self.path)]
+                self._read[:] = self._known()
             return f"Bearer {self._read[0]}"
 
     def renewed(self, shown: str | None) -> bool:
         """Say whether there is another token by now than the one shown, which was refused."""
-        if self.path is None:
-            return False
         with self._lock:
             if self._read and f"Bearer {self._read[0]}" == shown:
                 with contextlib.suppress(UsageError):  # it is being written at this moment
-                    self._read[:] = [self._in(self.path)]
+                    known, refused = self._known(), self._read[0]
+                    self._read[:] = sorted(known, key=lambda token: token == refused)
             return bool(self._read) and f"Bearer {self._read[0]}" != shown
 
-    def _in(self, path: Path) -> str:
+    def _known(self) -> list[str]:
+        """Return what may be shown, in the order in which to try."""
+        if self.path is None:
+            return [self.token, *self.others]
+        found = self._in(self.path)
+        return found if self._is_of_tiers else found[:1]
+
+    def _in(self, path: Path) -> list[str]:
         where = f"{self.name}={str(path)!r}"
         try:
             with path.open("rb") as file:
@@ -107,11 +129,11 @@ class Credential:
         except OSError as error:
             whence = "" if path.is_absolute() else f", looked for from {Path.cwd()}"
             raise UsageError(f"{where} cannot be read ({error.strerror}{whence})") from error
-        return _refuse_unless_token(_first(text), where)
+        return [_refuse_unless_token(token, where) for token in _all(text) or [""]]
 
     def advice(self, said: str) -> str:
         """Return what to do about a refusal in these words."""
-        if self.name.startswith(BUFFER_TOKEN):
+        if self._is_of_tiers:
             to = "the databuffer's own secret, which no user needs for anything else"
             look = (
                 f"look at {self.name}"
@@ -219,10 +241,9 @@ def _context(ca: Path) -> ssl.SSLContext:
         ) from error
 
 
-def _first(text: str) -> str:
-    """Return the first of the tokens between commas or on lines, "" if there is none."""
-    parts = re.split(r"[,\r\n]", text)
-    return next((part.strip() for part in parts if part.strip()), "")
+def _all(text: str) -> list[str]:
+    """Return the tokens between commas or on lines, in their order."""
+    return [part.strip() for part in re.split(r"[,\r\n]", text) if part.strip()]
 
 
 def _refuse_unless_token(text: str, name: str) -> str:

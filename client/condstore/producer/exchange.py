@@ -164,10 +164,10 @@ class Exchange:
     @contextlib.asynccontextmanager
     async def _answered(self, base: _Base, asked: Asked) -> AsyncIterator[aiohttp.ClientResponse]:
         """Give an answer; a token that is refused is read anew, and shown if it is another."""
-        shown = self._access.shown_to(base.url)
+        credential, shown = self._access.credential, self._access.shown_to(base.url)
         try:
             async with self._request(base, asked, shown) as response:
-                if response.status != 401 or not self._access.credential.renewed(shown):
+                if response.status not in credential.refusals or not credential.renewed(shown):
                     yield response
                     return
             async with self._request(base, asked, self._access.shown_to(base.url)) as response:
