@@ -1,8 +1,8 @@
 """Both tiers as child processes, for one machine: started in order, watched, stopped in order.
 
 The children are started by name, as anybody would by hand; nothing of them is imported. Their lines
-are passed on with the tier's name before them. Logic stops first, so that nothing is refused for
-want of a databuffer.
+are passed on with the tier's name before them, or in them where they are JSON. Logic stops first,
+so that nothing is refused for want of a databuffer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib.util
+import json
 import os
 import queue
 import signal
@@ -86,6 +87,19 @@ class Plan:
     environ: Mapping[str, str]
     address: Address
     grace: float
+
+
+def named(name: str, line: str, before: str) -> str:
+    """Return a tier's line with its name: in a JSON object, which it stays; else with `before` it.
+
+    >>> named("logic", '{"level":"info"}', "logic |"), named("logic", "ready", "logic |")
+    ('{"tier": "logic", "level": "info"}', 'logic | ready')
+    """
+    try:
+        told = json.loads(line) if line.startswith("{") else None
+    except ValueError:
+        told = None
+    return f"{before} {line}" if told is None else json.dumps({"tier": name, **told})
 
 
 def plans(environ: Mapping[str, str]) -> tuple[Plan, Plan]:

@@ -1,5 +1,6 @@
 """`condstore up` and `condstore demo` as processes: start, stop, busy ports, a second run."""
 
+import json
 import os
 import signal
 import subprocess
@@ -89,6 +90,16 @@ def test_up_serves_until_it_is_asked_to_stop(tmp_path, number):
         assert "both tiers are stopped" in up.said
         assert "Traceback" not in up.said
         assert not up.serves()
+
+
+def test_lines_that_are_json_stay_json(tmp_path):
+    """Each says in itself which tier it is of; others have that before them."""
+    with Run(tmp_path, "up", LOG_FORMAT="json") as up:
+        up.wait_for("both tiers serve")
+        assert up.end(signal.SIGTERM) == 0, up.said
+    lines = [line for line in up.said.splitlines() if "{" in line]
+    assert {json.loads(line)["tier"] for line in lines} == {"databuffer", "logic"}
+    assert "databuffer | databuffer ready on http" in up.said
 
 
 def test_what_a_script_put_into_the_background_ends_on_sigint_too(tmp_path):

@@ -43,7 +43,9 @@ def up() -> None:
 
 
 def _prefixed(to: Terminal) -> Callable[[str, str], None]:
-    return lambda name, line: to.say(f"{to.dim(f'{name:10} |')} {line}")
+    from condstore.up import named
+
+    return lambda name, line: to.say(named(name, line, to.dim(f"{name:10} |")))
 
 
 def demo(
