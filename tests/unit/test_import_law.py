@@ -18,7 +18,7 @@ PURE = {
     *("functools", "hashlib", "itertools", "json", "math", "operator", "re", "types", "typing"),
 }
 LAYERS = {
-    "databuffer": ["access", "store", "buffer", "health", "web", "app", "__main__"],
+    "databuffer": ["access", "store", "buffer", "health", "web", "app", "serving", "__main__"],
     "datastore_logic": [
         "serving",
         "domain",
