@@ -26,6 +26,7 @@ from datastore_logic.serving.alive import TIMES_BUFFER_TIMEOUT
 from datastore_logic.serving.certificates import Certificates
 from datastore_logic.serving.pace import Limits
 from datastore_logic.spelling import misspelt
+from datastore_logic.view.follower import caught_up, expect_news
 
 if TYPE_CHECKING:
     import ssl
@@ -100,6 +101,7 @@ def on_starting(server: Arbiter) -> None:
     _prepare_directories()
     if "GUNICORN_PID" not in os.environ and "LISTEN_FDS" not in os.environ:
         _refuse_busy_port()
+    expect_news(_config.view_path)
     log = logging.getLogger("datastore_logic")
     log.info("configuration: %s", _config)
     for line in misspelt(os.environ, "datastore_logic"):
@@ -115,7 +117,6 @@ def on_starting(server: Arbiter) -> None:
 def post_worker_init(worker: Worker) -> None:
     """Start to follow the ledger; the last worker to come up tells that the pod is ready."""
     from datastore_logic.app import FOLLOWER, METRICS, TIER, TRACING, WORKER  # noqa: PLC0415
-    from datastore_logic.view.follower import caught_up  # noqa: PLC0415
 
     worker.limits = Limits(
         head=_config.header_timeout,

@@ -13,7 +13,7 @@ import logging
 import random
 import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
@@ -35,6 +35,9 @@ PAUSE: Final = 0.02
 """Seconds between polls: writers fetch for themselves, so the follower may gather a few."""
 
 LOOK_AGAIN: Final = 0.02
+UNKNOWN: Final = 2**63 - 1
+"""The LSN to catch up with before the databuffer was asked: there is no such entry."""
+
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 
@@ -52,6 +55,20 @@ def caught_up(database: Database, within: float) -> bool:
     return False
 
 
+def expect_news(view_path: Path) -> None:
+    """Have a view that an earlier start left pass for behind until the databuffer was asked.
+
+    It may be hours old, and know API tokens that were revoked meanwhile. Where other workers follow
+    already nothing is changed; nor where there is no view of this version, which is made anew.
+    """
+    with _lock_path(view_path).open("a") as lock, suppress(BlockingIOError, sqlite3.Error):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        uri = f"{view_path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True)) as view, view:
+            view.execute("UPDATE position SET target_lsn = ? WHERE complete", (UNKNOWN,))
+            view.execute("UPDATE link SET reachable = 0")
+
+
 class Follower:
     """Follows the ledger in a thread of its own. Constructing it starts nothing."""
 
@@ -67,7 +84,7 @@ class Follower:
         self._database = database
         self._starting = starting
         self._copies = copies
-        self._lock_path = view_path.with_name(f"{view_path.name}.follower")
+        self._lock_path = _lock_path(view_path)
         self._stopping = threading.Event()
         self._reachable: bool | None = None
         # A daemon: a worker that ends does not wait for a poll that brings nothing.
@@ -144,6 +161,13 @@ class Follower:
         self._database.prepare()
         with self._database.applying() as view:
             view.execute("UPDATE link SET reachable = ?, since = ?", (reachable, now))
+            if not reachable:  # then there are no news to wait for
+                news = "UPDATE position SET target_lsn = applied_lsn WHERE target_lsn = ?"
+                view.execute(news, (UNKNOWN,))
         if reachable and self._reachable is False:
             log.info("the databuffer is reached again, the ledger is followed")
         self._reachable = reachable
+
+
+def _lock_path(view_path: Path) -> Path:
+    return view_path.with_name(f"{view_path.name}.follower")

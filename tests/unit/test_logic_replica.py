@@ -1,5 +1,6 @@
 """Following the ledger: what is applied, when it is rebuilt, where it stops."""
 
+import fcntl
 import hashlib
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ from datastore_logic.app import TIER
 from datastore_logic.config import Config
 from datastore_logic.errors import BufferAway
 from datastore_logic.view import database as database_module
-from datastore_logic.view.follower import Follower
+from datastore_logic.view.follower import Follower, caught_up, expect_news
 
 TABLES = [
     *("global_tag", "tag_version", "tag_history", "payload_type", "payload_list", "attachment"),
@@ -90,6 +91,57 @@ def test_the_follower_goes_on_when_it_cannot_even_note_what_failed(tmp_path):
     follower.start()
     assert all(tried.acquire(timeout=30) for _ in range(3))
     follower.stop()
+
+
+def test_a_view_of_an_earlier_start_is_behind_until_the_databuffer_was_asked(buffer, tmp_path):
+    """It may not know yet what was revoked meanwhile, so nobody is sent here before."""
+    with small_app(tmp_path, buffer) as app:
+        expect_news(tmp_path / "view.sqlite")
+        told = app.test_client().get("/readyz")
+        assert told.status_code == 503
+        assert (told.json["writes"], told.json["databuffer"]) == (False, "away")
+        catch_up(app)
+        assert app.test_client().get("/readyz").status_code == 200
+
+
+def test_a_view_of_an_earlier_start_serves_where_the_databuffer_is_away(buffer, tmp_path):
+    """Then there is nothing newer to be had."""
+
+    class Away:
+        """A replica that reaches nobody, with nothing to sweep."""
+
+        def greet(self):
+            """Reach nobody."""
+            raise BufferAway("The databuffer cannot be reached.")
+
+        def sweep(self):
+            """Find nothing to sweep."""
+
+    view = tmp_path / "view.sqlite"
+    with small_app(tmp_path, buffer) as app:
+        expect_news(view)
+        follower = Follower(Away(), app.extensions[TIER].database, view, Away(), Away())
+        follower.start()
+        assert caught_up(app.extensions[TIER].database, 30)
+        follower.stop()
+
+
+def test_a_view_that_others_follow_is_not_behind(buffer, tmp_path):
+    """A gunicorn may be exchanged in place: who follows now does not ask from the start again."""
+    with small_app(tmp_path, buffer) as app, (tmp_path / "view.sqlite.follower").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        expect_news(tmp_path / "view.sqlite")
+        assert app.test_client().get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a database at all" * 100])
+def test_where_there_is_no_view_there_is_none_to_be_behind(tmp_path, content):
+    """Nothing is made, and nothing stops the start: the workers make it anew."""
+    path = tmp_path / "view.sqlite"
+    if content is not None:
+        path.write_bytes(content)
+    expect_news(path)
+    assert (path.read_bytes() if path.exists() else None) == content
 
 
 def test_a_deleted_view_is_rebuilt_under_a_running_replica(buffer, tmp_path):
