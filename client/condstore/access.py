@@ -118,8 +118,7 @@ class Credential:
         """Return what may be shown, in the order in which to try."""
         if self.path is None:
             return [self.token, *self.others]
-        found = self._in(self.path)
-        return found if self._is_of_tiers else found[:1]
+        return self._in(self.path)
 
     def _in(self, path: Path) -> list[str]:
         where = f"{self.name}={str(path)!r}"
@@ -129,7 +128,9 @@ class Credential:
         except OSError as error:
             whence = "" if path.is_absolute() else f", looked for from {Path.cwd()}"
             raise UsageError(f"{where} cannot be read ({error.strerror}{whence})") from error
-        return [_refuse_unless_token(token, where) for token in _all(text) or [""]]
+        first, *others = _all(text) or [""]
+        shown = [first, *others] if self._is_of_tiers else [first]
+        return [_refuse_unless_token(token, where) for token in shown]
 
     def advice(self, said: str) -> str:
         """Return what to do about a refusal in these words."""

@@ -90,9 +90,12 @@ async def test_the_one_that_was_taken_is_shown_until_it_is_refused(both, status)
             assert shown[5:] == [NEW, OLD]
 
 
-async def test_of_tokens_of_people_the_first_alone_is_shown():
-    """Two of them are two people, perhaps."""
-    access = Settings.from_environ({"CONDSTORE_TOKEN": f"{NEW},{OLD}"}).access
+@pytest.mark.parametrize("more", [OLD, "# how to get another"])
+async def test_of_tokens_of_people_the_first_alone_is_shown(tmp_path, more):
+    """Two of them are two people, perhaps, and what else is in the file is not looked at."""
+    file = tmp_path / "token"
+    file.write_text(f"{NEW}\n{more}\n")
+    access = Settings.from_environ({"CONDSTORE_TOKEN_FILE": str(file)}).access
     with choosy(401) as (url, _, shown):
         async with connected((url,), 1, ONCE, Timeouts(), access) as exchange:
             with pytest.raises(Answered):
