@@ -19,7 +19,9 @@ def url(tmp_path_factory):
     folder = tmp_path_factory.mktemp("closed")
     environ = {"READS": "authenticated", "JWT_SECRET": JWT_SECRET, "THREADS": "3"}
     with databuffer(folder) as buffer, logic(buffer.url, folder, workers=1, **environ) as running:
-        eventually(lambda: urllib3.request("GET", f"{running.url}/readyz").status == 200)
+        eventually(
+            lambda: urllib3.request("GET", f"{running.url}/readyz", timeout=30).status == 200
+        )
         for name in TAGS:
             make(running.url, name, [{"start": [5, 0], "name": f"of-{name}"}])
         yield running.url
@@ -28,9 +30,9 @@ def url(tmp_path_factory):
 def make(url, name, iovs):
     """Make a tag with these payload IOVs."""
     admin, tags = {"Authorization": f"Bearer {token(ALL)}"}, f"{url}/api/v1/global-tags"
-    urllib3.request("POST", tags, json={"name": name}, headers=admin)
+    urllib3.request("POST", tags, json={"name": name}, headers=admin, timeout=30)
     sent = {"iovs": [{"payload_type": "Beam", **iov} for iov in iovs]}
-    told = urllib3.request("POST", f"{tags}/{name}/iovs", json=sent, headers=admin)
+    told = urllib3.request("POST", f"{tags}/{name}/iovs", json=sent, headers=admin, timeout=30)
     assert told.status == 201, told.data
 
 
@@ -41,7 +43,7 @@ def long(url):
                        for at in range(20_000)])  # fmt: skip
     yield "long"
     admin = {"Authorization": f"Bearer {token(ALL)}"}
-    urllib3.request("DELETE", f"{url}/api/v1/global-tags/long", headers=admin)
+    urllib3.request("DELETE", f"{url}/api/v1/global-tags/long", headers=admin, timeout=30)
 
 
 def seen_in_lists(pool, url, headers):
@@ -88,7 +90,9 @@ def test_who_goes_away_in_the_middle_leaves_nothing_behind(url, long):
     """A long answer is broken off; the next one in that thread is another's."""
     for _ in range(6):
         headers = {"Authorization": f"Bearer {token(reader(long))}"}
-        cut = urllib3.request("GET", f"{url}{CDB}/gt", headers=headers, preload_content=False)
+        cut = urllib3.request(
+            "GET", f"{url}{CDB}/gt", headers=headers, preload_content=False, timeout=30
+        )
         assert long in cut.read(1000).decode()
         cut.close()
         limited = {"Authorization": f"Bearer {token(reader('two'))}"}

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import urllib3
 from logic_pair import pair
 from servers import eventually
 
@@ -141,7 +140,7 @@ def test_reads_go_on_while_the_databuffer_is_away(both):
 def test_a_frozen_empty_buffer_is_frozen_for_everyone(tmp_path):
     """No tag is made that could not be frozen, and a retried freeze succeeds below MAX_SIZE."""
     with pair(tmp_path) as both:
-        urllib3.request("POST", f"{both.buffer.url}/upddsc", body=b'{"user":"a","token":"t"}')
+        both.http.request("POST", f"{both.buffer.url}/upddsc", body=b'{"user":"a","token":"t"}')
         refused = both.post("/api/v1/global-tags", '{"name":"stream"}')
         assert (refused.status, refused.json()["detail"]) == (503, "Datastore frozen.")
         frozen = both.post("/freezeds", '{"user":"a","token":"t"}')
@@ -166,7 +165,7 @@ def test_no_clone_takes_the_streams_name_while_the_buffer_is_frozen(tmp_path):
     """It would be unlocked, and the buffer is not."""
     with pair(tmp_path) as both:
         both.post("/api/v1/global-tags", '{"name":"source"}')
-        urllib3.request("POST", f"{both.buffer.url}/upddsc", body=b'{"user":"a","token":"t"}')
+        both.http.request("POST", f"{both.buffer.url}/upddsc", body=b'{"user":"a","token":"t"}')
         refused = both.post("/api/v1/global-tags/source/clone", '{"name":"stream"}')
         assert (refused.status, refused.json()["detail"]) == (503, "Datastore frozen.")
         assert both.ask("GET", "/api/v1/global-tags/stream").status == 404

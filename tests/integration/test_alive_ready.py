@@ -48,10 +48,10 @@ def is_away(url):
 @pytest.mark.parametrize("tier", ["databuffer", "logic"])
 def test_a_tier_that_stops_says_so_and_serves_on_for_a_while(tmp_path, tier):
     """New and open connections are answered, each for the last time; then the port is closed."""
-    with databuffer(tmp_path, DRAIN_SECONDS="1.5") as buffer, contextlib.ExitStack() as stack:
+    with databuffer(tmp_path, DRAIN_SECONDS="3") as buffer, contextlib.ExitStack() as stack:
         stopped = buffer
         if tier == "logic":
-            stopped = stack.enter_context(logic(buffer.url, tmp_path, DRAIN_SECONDS="1.5"))
+            stopped = stack.enter_context(logic(buffer.url, tmp_path, DRAIN_SECONDS="3"))
         old, idle = (stack.enter_context(kept_alive(stopped.url)) for _ in range(2))
         for connection in (old, idle):
             assert asked(connection, PATHS[tier]) == (
@@ -68,9 +68,8 @@ def test_a_tier_that_stops_says_so_and_serves_on_for_a_while(tmp_path, tier):
             assert asked(connection, PATHS[tier]) == (200, "close")
         assert ask("GET", stopped.url + PATHS[tier]).status == 200
         eventually(lambda: is_away(stopped.url))
-        assert time.monotonic() - began > 1.4
-        assert stopped.ended(10) == 0
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began > 2.9
+        assert stopped.ended(15) == 0  # sooner than SHUTDOWN_GRACE
 
 
 def test_a_terminal_that_closes_stops_a_tier_in_order(tmp_path):
@@ -78,7 +77,7 @@ def test_a_terminal_that_closes_stops_a_tier_in_order(tmp_path):
     with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path) as tier:
         for running in (tier, buffer):
             os.killpg(running.process.pid, signal.SIGHUP)
-            assert running.ended(10) == 0
+            assert running.ended(30) == 0
             running.command.insert(0, "nohup")
             running.restart()
             os.killpg(running.process.pid, signal.SIGHUP)
@@ -118,7 +117,7 @@ def test_readers_that_wait_do_not_hold_up_a_stop(tmp_path, buffer):
 
         took, *told = at_once(9, act)
         assert set(told) <= {400, 503}
-        assert took < 8
+        assert took < 15  # SHUTDOWN_GRACE is 20
 
 
 @contextlib.contextmanager
@@ -133,7 +132,7 @@ def hanging(tier):
 
 def test_a_databuffer_that_hangs_is_no_reason_to_start_again(tmp_path):
     """All threads wait for it; alive is answered at once all the same."""
-    patience = {"THREADS": "2", "BUFFER_TIMEOUT": "0.5"}
+    patience = {"THREADS": "2", "BUFFER_TIMEOUT": "3"}
     with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
         eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
         with hanging(buffer):
@@ -150,12 +149,12 @@ def test_a_databuffer_that_hangs_is_no_reason_to_start_again(tmp_path):
 
             slowest, *told = at_once(5, act)
         assert set(told) == {503}
-        assert slowest < 0.8
+        assert slowest < 2.5
 
 
 def test_a_databuffer_that_hangs_does_not_take_every_thread(tmp_path):
     """However many wait for it, what the view answers is answered, and the pod is ready."""
-    patience = {"THREADS": "4", "BUFFER_TIMEOUT": "3"}
+    patience = {"THREADS": "4", "BUFFER_TIMEOUT": "6"}
     with databuffer(tmp_path) as buffer, logic(buffer.url, tmp_path, workers=1, **patience) as pod:
         eventually(lambda: ask("GET", f"{pod.url}/readyz").json["writes"])
         with hanging(buffer):
@@ -171,7 +170,7 @@ def test_a_databuffer_that_hangs_does_not_take_every_thread(tmp_path):
             answered, *told = at_once(17, act)
         assert answered == [200, 200]
         assert {status for status, _ in told} == {503}
-        assert sum(seconds > 2 for _, seconds in told) == 3
+        assert sum(seconds > 5 for _, seconds in told) == 3
 
 
 def in_threads(pod):
