@@ -185,7 +185,7 @@ def test_a_repair_that_is_killed_leaves_no_file_worse(store, directory):
     ]
     ended, left = set(), set()
     with killer(store.url, directory, "repair") as kill_at:
-        for number in range(0, 80, at_length(11, 1)):
+        for number in range(0, 90, at_length(4, 1)):
             for path in harmed:
                 flip(path)
             worse = files(directory)
