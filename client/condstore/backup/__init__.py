@@ -13,8 +13,9 @@ leaves the backup before it as it was.
 from condstore.backup.record import Record
 from condstore.backup.remaking import remake
 from condstore.backup.repairing import Repaired, repair
-from condstore.backup.restoring import Restored, Until, restore
+from condstore.backup.restoring import Restored, restore
 from condstore.backup.taking import Taken, backup
+from condstore.backup.until import Until
 from condstore.backup.verifying import Checked, verify
 
 __all__ = [

@@ -16,24 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from condstore import bulk, interrupts, landing, ledger
+from condstore import interrupts, landing, ledger
 from condstore.access import NOBODY, Access
-from condstore.backup import directory as directories
 from condstore.backup import reading
 from condstore.backup import record as records
 from condstore.backup.fetching import Fetching
 from condstore.backup.layout import Layout, manifest
 from condstore.backup.links import Broken, Links, kept_here, named
+from condstore.backup.opening import opened
 from condstore.backup.remaking import remake
 from condstore.backup.segments import SegmentFile
 from condstore.backup.shelf import MISSING, Seen, Shelf
 from condstore.backup.writing import into
 from condstore.chain import START
 from condstore.errors import DamagedBackup
-from condstore.producer.exchange import connected
-from condstore.retry import HASTY, PATIENT
 from condstore.stages import ENTRIES, PAYLOADS, nobody
-from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,14 +73,9 @@ def repair(url: str, directory: Path, *, tell: Tell = nobody, access: Access = N
 
 
 async def _repair(url: str, directory: Path, tell: Tell, access: Access) -> Repaired:
-    reach = ((url,), bulk.AT_ONCE + 2)
     records.read(directory)
-    async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
-        head = await ledger.head(exchange, url)
-    async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
-        with directories.locked(directory):
-            record = directories.last(directory, head)
-            return await _Repair(url, exchange, Layout.at(directory), record, tell).all()
+    async with opened(url, directory, access) as this:
+        return await _Repair(url, this.exchange, Layout.at(directory), this.last, tell).all()
 
 
 @dataclass(slots=True)

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from bisect import bisect_right
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -21,10 +19,11 @@ from condstore import landing
 from condstore.backup import reading
 from condstore.backup import record as records
 from condstore.backup.layout import PLAIN, Layout, content, manifest, segment_name
-from condstore.backup.links import Links, kept_here, named, time_of, written
+from condstore.backup.links import Links, kept_here, named, time_of
 from condstore.backup.shelf import MISSING, Seen, Shelf
+from condstore.backup.until import Until
 from condstore.backup.writing import into, write_all
-from condstore.errors import DamagedBackup, DamagedPayload, UsageError, WrongBackup
+from condstore.errors import DamagedBackup, DamagedPayload, WrongBackup
 from condstore.stages import ENTRIES, PAYLOADS, nobody
 
 if TYPE_CHECKING:
@@ -34,45 +33,6 @@ if TYPE_CHECKING:
     from condstore.stages import Tell
 
 _REVOKED: Final = re.compile(rb'"type":"token\.revoked"')
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """The last entry to keep: by LSN, by time (as the ledger writes it), or all."""
-
-    lsn: int | None = None
-    time: str = ""
-
-    @classmethod
-    def parse(cls, lsn: int | None, time: str | None) -> Until:
-        """Read what was asked for; raise `UsageError`. A time without a zone is UTC.
-
-        >>> Until.parse(None, "2026-11-20T23:17:00+01:00").time
-        '2026-11-20T22:17:00.000000Z'
-        """
-        if lsn is not None and time is not None:
-            raise UsageError("--lsn and --time both say where to end: give one of them")
-        if lsn is not None and lsn < 1:
-            raise UsageError(f"--lsn {lsn}: the first entry is LSN 1")
-        if time is None:
-            return cls(lsn)
-        try:
-            moment = datetime.fromisoformat(time)
-            return cls(None, written(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
-        except (ValueError, OverflowError):
-            raise UsageError(
-                f"--time {time!r}: write it as 2026-11-20T23:17:00Z (ISO 8601; UTC without a zone)"
-            ) from None
-
-    def before(self, segment: Segment) -> bool:
-        """Say whether a segment is known, unread, to come after the end."""
-        return self.lsn is not None and segment.first > self.lsn
-
-    def kept(self, segment: Segment, lines: list[bytes]) -> int:
-        """Return how many of a segment's lines to keep; times never go back in a ledger."""
-        if self.lsn is not None:
-            return max(0, min(len(lines), self.lsn - segment.first + 1))
-        return bisect_right(lines, self.time, key=time_of) if self.time else len(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +77,11 @@ def restore(
     """
     record = records.read(backup)
     wanted = until or Until()
-    _refuse_beyond(record, wanted)
+    wanted.refuse_beyond(record)
     target = Layout.at(volume, data)
     for place in dict.fromkeys((target.root, target.data)):
         _refuse_unless_empty(place)
     return _Restoring(Layout.at(backup), target, record, wanted, tell, leave_damaged).all()
-
-
-def _refuse_beyond(record: Record, until: Until) -> None:
-    if until.lsn is not None and until.lsn > record.lsn:
-        raise WrongBackup(f"the backup ends at LSN {record.lsn} ({record.last})")
-    known = max(record.time, record.last)
-    if until.time > known:
-        raise WrongBackup(
-            f"the backup knows of nothing after {known}, when it was taken by the databuffer's "
-            "clock: "
-            "without --time all of it is restored"
-        )
 
 
 def _refuse_unless_empty(directory: Path) -> None:

@@ -18,22 +18,19 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from condstore import bulk, interrupts, landing, ledger
+from condstore import interrupts, landing, ledger
 from condstore.access import NOBODY, Access
-from condstore.backup import directory as directories
 from condstore.backup import documents, unfinished
 from condstore.backup import record as records
 from condstore.backup.fetching import Fetching
 from condstore.backup.layout import NAME, Layout, content, manifest, segment_name
 from condstore.backup.links import Broken, Links, before, kept_here, named, written
+from condstore.backup.opening import opened
 from condstore.backup.record import Record, Segment
 from condstore.backup.segments import SegmentFile, in_file, lines_of
 from condstore.backup.shelf import Seen, Shelf
 from condstore.errors import DamagedBackup
-from condstore.producer.exchange import connected
-from condstore.retry import HASTY, PATIENT
 from condstore.stages import ENTRIES, PAYLOADS, nobody
-from condstore.transport import Timeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,14 +65,9 @@ def backup(url: str, directory: Path, *, tell: Tell = nobody, access: Access = N
 
 
 async def _backup(url: str, directory: Path, tell: Tell, access: Access) -> Taken:
-    reach = ((url,), bulk.AT_ONCE + 2)
-    async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
-        head = await ledger.head(exchange, url)
-    async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
-        with directories.locked(directory):
-            before = directories.last(directory, head)
-            run = _Run(url, exchange, Layout.at(directory), before, head, tell)
-            return await run.all()
+    async with opened(url, directory, access) as this:
+        run = _Run(url, this.exchange, Layout.at(directory), this.last, this.head, tell)
+        return await run.all()
 
 
 @dataclass(slots=True)
