@@ -218,17 +218,19 @@ def test_killed_again_and_again_nothing_acknowledged_through_replicas_is_lost(tm
             return told
 
         def disturb():
-            for _ in range(5):
-                head = ask("GET", f"{buffer.url}/ledger/head").json["lsn"]
-                enough = head + choose.randrange(5, 60)
-                eventually(
-                    lambda enough=enough: (
-                        ask("GET", f"{buffer.url}/ledger/head").json["lsn"] >= enough
+            try:
+                for _ in range(5):
+                    head = ask("GET", f"{buffer.url}/ledger/head").json["lsn"]
+                    enough = head + choose.randrange(5, 60)
+                    eventually(
+                        lambda enough=enough: (
+                            ask("GET", f"{buffer.url}/ledger/head").json["lsn"] >= enough
+                        )
                     )
-                )
-                buffer.kill()
-                buffer.restart()
-            stop.set()
+                    buffer.kill()
+                    buffer.restart()
+            finally:
+                stop.set()  # also where one of them failed: the others would go on for ever
             return {}
 
         parts = at_once(17, lambda number: produce(number) if number < 16 else disturb())
