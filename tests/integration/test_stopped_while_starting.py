@@ -1,4 +1,4 @@
-"""SIGTERM while the databuffer is still importing: it ends, also as a container's first process."""
+"""Told to stop while still importing, the databuffer ends, also as a container's first process."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def importing(tmp_path, monkeypatch):
         yield lambda pid: waits in {each.resolve() for each in Path(f"/proc/{pid}/fd").iterdir()}
 
 
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 @pytest.mark.parametrize("alone", [False, True], ids=["a process", "the first process"])
-def test_it_ends_in_order_before_it_has_begun(tmp_path, importing, alone):
+def test_it_ends_in_order_before_it_has_begun(tmp_path, importing, alone, told):
     """Exit 0, nothing said, nothing made."""
     running = databuffer_at(tmp_path)
     running.command = [*(first_process() if alone else []), *running.command]
@@ -42,7 +43,7 @@ def test_it_ends_in_order_before_it_has_begun(tmp_path, importing, alone):
     try:
         pid = _child(running.process.pid) if alone else running.process.pid
         eventually(lambda: importing(pid))
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, told)
         assert running.ended(10) == 0
     finally:
         running.kill()
