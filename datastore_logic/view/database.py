@@ -396,6 +396,8 @@ class Database:
             failure = told if isinstance(told, sqlite3.DatabaseError) else _in_other_words(told)
             if reading:
                 self._forsake_if_damaged(opened, failure)
+            if failure is told:
+                raise
             raise failure from told
         return opened
 

@@ -59,9 +59,11 @@ def expect_news(view_path: Path) -> None:
     """Have a view that an earlier start left pass for behind until the databuffer was asked.
 
     It may be hours old, and know API tokens that were revoked meanwhile. Where other workers follow
-    already nothing is changed; nor where there is no view of this version, which is made anew.
+    already nothing is changed; nor where there is no view of this version, or a damaged one, which
+    is made anew.
     """
-    with _lock_path(view_path).open("a") as lock, suppress(BlockingIOError, sqlite3.Error):
+    unreadable = (sqlite3.Error, UnicodeDecodeError)  # of what SQLite says about a damaged file
+    with _lock_path(view_path).open("a") as lock, suppress(BlockingIOError, *unreadable):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         uri = f"{view_path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True)) as view, view:

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from logic_fakes import FakeBuffer, small_app
 
 from datastore_logic.app import TIER
 from datastore_logic.config import Config
-from datastore_logic.errors import BufferAway
+from datastore_logic.errors import BufferAway, ViewBuilding
 from datastore_logic.view import database as database_module
 from datastore_logic.view.follower import Follower, caught_up, expect_news
 
@@ -142,6 +143,34 @@ def test_where_there_is_no_view_there_is_none_to_be_behind(tmp_path, content):
         path.write_bytes(content)
     expect_news(path)
     assert (path.read_bytes() if path.exists() else None) == content
+
+
+def test_a_damaged_view_does_not_stop_the_start(tmp_path):
+    """Not even one of which SQLite says what is no text; the workers find it, and make it anew."""
+    path = tmp_path / "view.sqlite"
+    database_module.Database(path, "stream").prepare()
+    with closing(sqlite3.connect(path)) as view:
+        view.execute("PRAGMA writable_schema = ON")
+        harm = "UPDATE sqlite_schema SET name = CAST(x'ff' AS TEXT), sql = 'CREATE' WHERE name = ?"
+        view.execute(harm, ("iov",))
+        view.commit()
+    expect_news(path)
+    with closing(database_module.Database(path, "stream")) as database:
+        with pytest.raises(ViewBuilding):
+            database.position()
+        assert database.position().applied_lsn == 0
+
+
+def test_what_is_wrong_with_a_view_is_told_as_it_is(tmp_path):
+    """Not as its own cause, of which who goes through causes would find no end."""
+    (tmp_path / "view.sqlite").write_bytes(b"not a database at all" * 100)
+    with (
+        closing(database_module.Database(tmp_path / "view.sqlite", "stream")) as database,
+        pytest.raises(sqlite3.DatabaseError, match="not a database") as caught,
+        database.applying(),
+    ):
+        pass
+    assert caught.value.__cause__ is None
 
 
 def test_a_deleted_view_is_rebuilt_under_a_running_replica(buffer, tmp_path):
