@@ -422,7 +422,8 @@ class Database:
             return False
         except sqlite3.DatabaseError as reason:
             log.warning("the view %s is damaged and will be rebuilt: %s", self._path, reason)
-            self._origin.distrust()
+            if not is_of_the_machine(reason):
+                self._origin.distrust()
             return False
 
     def _create(self) -> None:

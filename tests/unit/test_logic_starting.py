@@ -25,6 +25,7 @@ from view_oracle import NAMES, Oracle
 from datastore_logic.domain.events import TagCloned
 from datastore_logic.domain.tags import Digest, TagName, TagRef
 from datastore_logic.errors import BufferAway, ViewBuilding
+from datastore_logic.view import database as database_module
 from datastore_logic.view import starting as starting_module
 from datastore_logic.view.acknowledged import Acknowledged
 from datastore_logic.view.checkpoint import DOCUMENT, Checkpoint
@@ -471,6 +472,18 @@ def full(*_):
     reason = sqlite3.OperationalError("full")
     reason.sqlite_errorcode = sqlite3.SQLITE_FULL
     raise reason
+
+
+def test_a_disk_that_fails_is_not_its_fault(buffer, made, tmp_path, monkeypatch):
+    """The view is made anew, and begins with it again."""
+    with pod(tmp_path / "new", buffer) as new:
+        assert new.starting.take()
+        monkeypatch.setattr(database_module, "read_position", full)
+        new.database.prepare()
+        monkeypatch.undo()
+        assert new.database.position().applied_lsn == 0
+        once_more(new, buffer)
+        assert new.starting.take()
 
 
 def overwritten(table):
