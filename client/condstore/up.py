@@ -145,9 +145,13 @@ def _port(text: str, variable: str = "PORT") -> int:
 
 
 def _seconds(text: str, variable: str) -> float:
-    if not (text.isascii() and text.isdecimal() and len(text) < 7):
-        raise UsageError(f"{variable}: {text!r} is not a whole number of seconds")
-    return float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise UsageError(f"{variable}: {text!r} is not a number of seconds")
+    return seconds
 
 
 def _gunicorn_conf() -> Path:

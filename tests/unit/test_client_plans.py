@@ -46,7 +46,7 @@ def test_with_a_certificate_both_speak_https():
     assert logic.environ["DB_BURL"] == "https://conditions.example:8080/"
 
 
-@pytest.mark.parametrize("grace", ["5", "300"])
+@pytest.mark.parametrize("grace", ["0", "0.5", "5", "300"])
 def test_a_tier_is_not_killed_before_its_own_grace_is_over(grace):
     """However long SHUTDOWN_GRACE lets it finish what it took."""
     for plan in plans({"SHUTDOWN_GRACE": grace}):
@@ -58,6 +58,8 @@ def test_a_tier_is_not_killed_before_its_own_grace_is_over(grace):
     [
         ({"SERVURL": "8080"}, "SERVURL"),
         ({"SHUTDOWN_GRACE": "soon"}, "SHUTDOWN_GRACE"),
+        ({"SHUTDOWN_GRACE": "-1"}, "SHUTDOWN_GRACE"),
+        ({"SHUTDOWN_GRACE": "nan"}, "SHUTDOWN_GRACE"),
         ({"SERVURL": "host:http"}, "SERVURL"),
         ({"PORT": "0"}, "PORT"),
         ({"PORT": "70000"}, "PORT"),
