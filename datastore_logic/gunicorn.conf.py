@@ -112,6 +112,7 @@ def on_starting(server: Arbiter) -> None:
     os.write(write, b"." * (server.cfg.workers - 1) + b"!")
     os.close(write)
     _ready_tokens.append(read)
+    _import_for_all()
 
 
 def post_worker_init(worker: Worker) -> None:
@@ -170,7 +171,7 @@ def pre_fork(_server: Arbiter, worker: Worker) -> None:
 
 def post_fork(_server: Arbiter, worker: Worker) -> None:
     """Count in the files of the worker's number."""
-    from datastore_logic.web.metrics import share_as  # noqa: PLC0415 - not in the parent
+    from datastore_logic.web.metrics import share_as  # noqa: PLC0415 - see _import_for_all
 
     share_as(_numbers[worker.age])
 
@@ -233,8 +234,18 @@ def _prepare_directories() -> None:
         _config.metrics_path.mkdir()
     except OSError as reason:
         _cannot_start(f"VIEW_PATH={_config.view_path}: {reason}")
-    # prometheus_client reads it when the workers import it.
+    # prometheus_client reads it when it is imported: see _import_for_all.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_config.metrics_path)
+
+
+def _import_for_all() -> None:
+    """Import before the fork: workers share its pages, and one that is replaced is up soon.
+
+    Nothing is made of it here: threads, files and connections are the workers' own.
+    """
+    import datastore_logic.app  # noqa: F401, PLC0415 - prometheus_client asks for its directory
+
+    gc.freeze()
 
 
 def _refuse_busy_port() -> None:
