@@ -120,7 +120,7 @@ class Transport:
         credential = self._access.credential
         shown = self._access.shown_to(base)
         response = self._once(base, call, shown)
-        if response.status_code == 401 and credential.renewed(shown):
+        if response.status_code in credential.refusals and credential.renewed(shown):
             response.close()
             response = self._once(base, call, self._access.shown_to(base))
         status = response.status_code

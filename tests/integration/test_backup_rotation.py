@@ -1,4 +1,4 @@
-"""The tiers' secret while it is changed: a backup shows the other of two where one is refused."""
+"""The tiers' secret while it is changed: the other of two is shown where one is refused."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from small_server import served
 
 from condstore import backup
 from condstore.config import Settings
+from condstore.doctor import asking
 from condstore.errors import Answered
 from condstore.ledger import head
 from condstore.producer.exchange import connected
@@ -88,6 +89,13 @@ async def test_the_one_that_was_taken_is_shown_until_it_is_refused(both, status)
             with pytest.raises(Answered):
                 await head(exchange, url)
             assert shown[5:] == [NEW, OLD]
+
+
+def test_who_looks_at_the_databuffer_is_let_in_as_well(both):
+    """Or `condstore doctor` would find a secret wrong that is not."""
+    with choosy(401) as (url, _, shown):
+        assert [asking.ask(url, path, both).status for path in ("/readyz", "/stat")] == [200, 200]
+    assert shown == [NEW, OLD, OLD]
 
 
 @pytest.mark.parametrize("more", [OLD, "# how to get another"])

@@ -83,10 +83,20 @@ def _connection(base: str) -> Unreached | None:
 
 
 def _answer(base: str, path: str, proxy: str, access: Access) -> Reached:
+    """Ask; once more where a token is refused and there is another to show."""
+    credential = access.credential
+    shown = credential.header()
+    found = _shown(base, path, proxy, access, shown)
+    if found.status in credential.refusals and credential.renewed(shown):
+        found = _shown(base, path, proxy, access, credential.header())
+    return found
+
+
+def _shown(base: str, path: str, proxy: str, access: Access, header: str | None) -> Reached:
     begin = time.time()
     with requests.get(
         base + path,
-        auth=bearer(access.credential.header()),
+        auth=bearer(header),
         verify=access.ca_file(base),
         timeout=WITHIN,
         allow_redirects=False,
