@@ -41,7 +41,7 @@ from databuffer.web.traced import traced
 from databuffer.web.traffic import TRAFFIC, Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from aiohttp.typedefs import Middleware
@@ -92,7 +92,7 @@ def create_app(config: Config) -> web.Application:
     for module in _ROUTES:
         app.add_routes(map(_inviting_nobody, module.routes))
     app.on_response_prepare.append(add_request_id)
-    opened = _open(disk, ledger, blobs, documents, buffer, config.private)
+    opened = _open(disk, ledger, blobs, documents, buffer, config)
     app.cleanup_ctx.extend([_tracing(tracing), opened])
     return app
 
@@ -123,7 +123,7 @@ def _open(
     blobs: VolumeBlobs,
     documents: Documents,
     buffer: StreamingBuffer,
-    private: Sequence[Path],
+    config: Config,
 ) -> Lifetime:
     async def opened(_: web.Application) -> AsyncIterator[None]:
         try:
@@ -133,7 +133,7 @@ def _open(
             await disk.run(blobs.take, begun=ledger.head().lsn > 0)
             await disk.run(blobs.prepare)
             await disk.run(documents.prepare)
-            await disk.run(close_to_others, private)
+            await disk.run(lambda: close_to_others(config.private))
             await buffer.open()
             yield
             await buffer.close()
