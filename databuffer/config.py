@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LEVELS = ("debug", "info", "warning", "error")
 _AUTH = ("", "on", "off")
+_DIGITS = 20  # that no number has: Python makes none of thousands of them
 
 
 class Authentication(StrEnum):
@@ -160,7 +161,7 @@ class Config:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not _is_number(port) or int(port) > 65535:
         raise BadConfiguration(f"SERVURL is host:port or :port, not {text!r}")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - `:8080` asks for all interfaces
 
@@ -195,9 +196,13 @@ def _secrets(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _count(environ: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
     text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit()) or int(text) < least:
+    if not _is_number(text) or int(text) < least:
         raise BadConfiguration(f"{name} is a whole number from {least} on, not {text!r}")
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < _DIGITS
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:

@@ -52,9 +52,15 @@ def url(environ: Mapping[str, str], name: str, default: str) -> str:
     text = environ.get(name) or default
     if not text:
         return ""
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-        raise BadConfiguration(f"{name}={text!r} is not an http:// or https:// URL")
+    words = f"{name}={text!r} is not an http:// or https:// URL"
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in {"http", "https"} and parts.hostname and not parts.query
+        _ = parts.port
+    except ValueError as reason:  # no address in the brackets, or no port
+        raise BadConfiguration(words) from reason
+    if not fits:
+        raise BadConfiguration(words)
     return text.rstrip("/")
 
 

@@ -35,6 +35,7 @@ _FILES_EACH = 2  # a connection and the payload it sends
 _FEWEST = 16
 _LINGER = 2.0
 _DEAF = 10  # times BODY_TIMEOUT that a reader may take nothing; jobs may pause to compute
+_LONGEST_MS = 2**31 - 1  # that the kernel takes: 25 days
 _PAUSE = 1.0
 _SAY_EVERY = 10.0
 
@@ -51,7 +52,7 @@ class Listener:
     ) -> None:
         self._config, self._make, self._certificate = config, make, certificate
         self._metrics = metrics
-        self._deaf = int(config.body_timeout * _DEAF * 1000)
+        self._deaf = min(int(config.body_timeout * _DEAF * 1000), _LONGEST_MS)
         self._most = most_connections(config.max_connections)
         self._sockets: list[socket.socket] = []
         self._beginning: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""SHUTDOWN_GRACE=0: what a tier is answering when it is told to stop ends at once."""
+"""Seconds at their least and most: no grace at a stop, a patience that has no end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from load import ask
 from servers import databuffer, eventually, logic, open_deleted
 from volume_oracle import VolumeOracle
 
@@ -46,3 +47,9 @@ def test_a_tier_without_grace_waits_for_nobody(tmp_path, name):
         oracle = VolumeOracle(tmp_path / "volume")
         oracle.check()
         assert oracle.blobs == {}
+
+
+def test_a_databuffer_may_wait_for_a_sender_longer_than_a_kernel_counts(tmp_path):
+    """The kernel is told in milliseconds, up to 25 days, when a reader counts as gone."""
+    with databuffer(tmp_path, BODY_TIMEOUT="999999") as running:
+        assert ask("GET", f"{running.url}/readyz").status == 200

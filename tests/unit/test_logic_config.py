@@ -44,6 +44,7 @@ def test_every_variable_is_read():
     ("name", "value"),
     [
         ("DB_BURL", "buffer:8080"), ("DB_BURL", "ftp://buffer"), ("DB_BURL", "http://b/?x=1"),
+        ("DB_BURL", "http://[::1:8080"), ("DB_BURL", "http://b:80800"), ("DB_BURL", "http://b:x"),
         ("PORT", "65536"), ("PORT", "-1"), ("PORT", "5e3"), ("WEB_CONCURRENCY", "0"),
         ("THREADS", "many"), ("MAX_SIZE", "9" * 5000), ("VIEW_WAIT", "nan"), ("VIEW_WAIT", "0"),
         ("BUFFER_TIMEOUT", "soon"), ("SHUTDOWN_GRACE", "-1"), ("STREAM_TAG", "a/b"),
