@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +20,7 @@ from servers import databuffer, databuffer_at, eventually, logic
 
 from condstore import backup
 from condstore.backup import Until
+from condstore.backup import directory as directories
 from condstore.backup import record as records
 from condstore.errors import DamagedBackup, UsageError, WrongBackup
 
@@ -195,6 +198,25 @@ def test_what_comes_while_a_backup_is_taken_is_later_than_all_it_knows(tmp_path)
         assert (taken.lsn, taken.last) == (1, first)
         assert taken.time < second
         store.http.clear()
+
+
+def test_a_run_that_ends_as_another_begins_is_no_other_history(store, tmp_path, monkeypatch):
+    """The databuffer is asked where the ledger ends when nobody else can take it further here."""
+    directory, locked = tmp_path / "backup", directories.locked
+
+    @contextmanager
+    def locked_later(place):
+        monkeypatch.undo()
+        store.put(b"meanwhile")
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(backup.backup, store.url, directory).result().record.lsn == 2
+        with locked(place):
+            yield
+
+    store.put(b"before")
+    monkeypatch.setattr(directories, "locked", locked_later)
+    assert backup.backup(store.url, directory).record.lsn == 2
+    assert sound(directory).lsn == 2
 
 
 def test_a_volume_of_two_parts_is_restored_into_two(store, tmp_path):

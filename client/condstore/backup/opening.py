@@ -1,4 +1,4 @@
-"""How a run into a backup begins: where the ledger ends, the lock, the backup before it.
+"""How a run into a backup begins: the lock, where the ledger ends, the backup before it.
 
 A databuffer that is not there is told at once; one that goes away later is waited for.
 """
@@ -42,8 +42,9 @@ async def opened(url: str, directory: Path, access: Access) -> AsyncIterator[Ope
     """
     reach = ((url,), bulk.AT_ONCE + 2)
     async with connected(*reach, HASTY, Timeouts(), access, "DB_BURL") as exchange:
-        head = await ledger.head(exchange, url)
+        await ledger.head(exchange, url)
     async with connected(*reach, PATIENT, Timeouts(), access, "DB_BURL") as exchange:
         with directories.locked(directory):
+            head = await ledger.head(exchange, url)  # by now: another run may just have gone on
             last = directories.last(directory, head)
             yield Opened(exchange, head, last)

@@ -73,8 +73,8 @@ def _is_damaged(directory: Path, read: Callable[[Path], object]) -> bool:
 
 async def _remake(url: str, directory: Path, access: Access) -> tuple[str, ...]:
     async with connected((url,), 1, HASTY, Timeouts(), access, "DB_BURL") as exchange:
-        head = await ledger.head(exchange, url)
         with directories.locked(directory):
+            head = await ledger.head(exchange, url)
             damaged, at = _damaged(directory), Layout.at(directory)
             directories.refuse_unless_of(head, directory, _told(at) or head.ledger)
             if records.RECORD in damaged:
