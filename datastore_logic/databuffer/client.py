@@ -23,7 +23,7 @@ from datastore_logic.databuffer.answers import (
     Unsound,
 )
 from datastore_logic.databuffer.refusals import expect, not_agreed, told
-from datastore_logic.databuffer.sending import HEAD, Sending, quoted
+from datastore_logic.databuffer.sending import LEDGER_HEAD, Sending, quoted
 from datastore_logic.errors import LinksNotOffered, PreconditionFailed
 from datastore_logic.watch import alone
 
@@ -89,7 +89,7 @@ class BufferClient:
 
     def head(self) -> Head:
         """Return which ledger it is and how far it goes."""
-        found = told(expect(self._sending.get(HEAD)), "ledger", "lsn", "hash")
+        found = told(expect(self._sending.get(LEDGER_HEAD)), "ledger", "lsn", "hash")
         return Head(found["ledger"], found["lsn"], found["hash"])
 
     def entries(self, after: int, *, limit: int = 1000, wait: int = 0) -> Entries:

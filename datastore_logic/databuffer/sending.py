@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datastore_logic.config import Config
     from datastore_logic.watch import Around
 
-HEAD: Final = "/ledger/head"
+LEDGER_HEAD: Final = "/ledger/head"
 _NOT_LET_IN: Final = frozenset({401, 403})
 _NOT_SHARED: Final = "the tiers do not share a BUFFER_TOKEN"
 _SAID_AGAIN: Final = 60.0
@@ -97,7 +97,7 @@ class Sending:
     def proven(self) -> tuple[str, ...]:
         """Return the secrets, that first which the databuffer takes; ask it if there are two."""
         if len(self._secret.choices()) > 1:
-            told(expect(self.get(HEAD)), "ledger")
+            told(expect(self.get(LEDGER_HEAD)), "ledger")
         return self._secret.choices()
 
     def _shown(self, question: Question) -> BaseHTTPResponse:
