@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from statistics import median
 from typing import TYPE_CHECKING
@@ -108,14 +109,14 @@ class _Making:
 
     @contextmanager
     def all_along(self) -> Iterator[_Making]:
-        """Make one after the other; the last is waited for."""
-        thread = threading.Thread(target=self._on_and_on)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._ends.set()
-            thread.join()
+        """Make one after the other; the last is waited for. Raises what one of them failed with."""
+        with ThreadPoolExecutor(1) as pool:
+            making = pool.submit(self._on_and_on)
+            try:
+                yield self
+            finally:
+                self._ends.set()
+            making.result()
 
     def _on_and_on(self) -> None:
         while not self._ends.is_set():
