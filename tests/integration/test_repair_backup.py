@@ -326,6 +326,18 @@ def payload_name(content):
     return hashlib.sha256(content).hexdigest()
 
 
+def test_a_record_is_made_again_where_no_segment_is_left(store, directory):
+    """It is that of nothing, so the next backup takes all."""
+    flip(directory / "backup.json")
+    for path in segments(directory):
+        path.unlink()
+    done = backup.repair(store.url, directory)
+    assert (done.remade, done.problems) == (("backup.json",), ())
+    assert sound(directory).lsn == 0
+    assert backup.backup(store.url, directory).entries == 6
+    store.expect(directory, 6)
+
+
 def test_a_record_is_made_again_whenever_that_is_killed(store, directory):
     """It is the damaged one or the new one; the next repair goes through."""
     ended = set()

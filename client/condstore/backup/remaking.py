@@ -116,7 +116,7 @@ def _there(at: Layout) -> tuple[tuple[Segment, ...], Links]:
     found, whole, end, links = list[Segment](), 0, Links(), Links()
     names = [name for name in content(at.ledger) if NAME.fullmatch(name)]
     firsts = [int(name.partition(".")[0]) for name in names]
-    for name, first, following in zip(names, firsts, [*firsts[1:], 0], strict=True):
+    for name, first, following in zip(names, firsts, [*firsts, 0][1:], strict=True):
         if first <= links.lsn:
             continue  # what it has is in the one before
         if first > links.lsn + 1:
