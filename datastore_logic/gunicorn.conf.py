@@ -95,6 +95,7 @@ def on_starting(server: Arbiter) -> None:
     """Refuse what cannot work in one line, before any worker is forked."""
     logs.catch(_config.log_format)
     _stop_on_hang_up(server)
+    _end_what_is_told_to_while_it_starts()
     _allow_many_files()
     _refuse_strangers(server)
     _refuse_useless_certificates()
@@ -191,6 +192,26 @@ def _stop_on_hang_up(server: Arbiter) -> None:
     """
     is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     server.handle_hup = (lambda: None) if is_ignored else server.handle_term
+
+
+def _end_what_is_told_to_while_it_starts() -> None:
+    """Have a worker end at once that is told to stop before gunicorn has set its handlers.
+
+    Until then it has the arbiter's, which only note a signal, and is told but once: it would serve
+    on until it is killed. From before the fork until after it the signals wait.
+    """
+    stops = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+    def in_worker() -> None:
+        for stop in stops:
+            signal.signal(stop, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, stops),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, stops),
+        after_in_child=in_worker,
+    )
 
 
 def _refuse_strangers(server: Arbiter) -> None:

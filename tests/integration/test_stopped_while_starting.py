@@ -1,4 +1,4 @@
-"""Told to stop while still importing, the databuffer ends, also as a container's first process."""
+"""Told to stop while it still starts, a tier ends, also as a container's first process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from servers import databuffer_at, eventually
+from servers import BIN, ROOT, Running, databuffer_at, eventually, free_port
 
+HELD = """
+from importlib.util import module_from_spec, spec_from_file_location
+
+spec = spec_from_file_location("settings", {settings!r})
+settings = module_from_spec(spec)
+spec.loader.exec_module(settings)
+globals().update(vars(settings))
+
+def post_fork(server, worker):
+    open({forked!r}, "w").close()
+    open({waits!r}).read()
+"""
 FIRST = ["unshare", "--pid", "--fork", "--kill-child"]
 
 
@@ -30,7 +42,7 @@ def importing(tmp_path, monkeypatch):
     (tmp_path / "aiohttp.py").write_text(f"open({str(waits)!r}).read()\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with waits.open("r+b", buffering=0):
-        yield lambda pid: waits in {each.resolve() for each in Path(f"/proc/{pid}/fd").iterdir()}
+        yield lambda pid: str(waits) in _open_files(pid)
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -51,8 +63,41 @@ def test_it_ends_in_order_before_it_has_begun(tmp_path, importing, alone, told):
     assert not (tmp_path / "volume").exists()
 
 
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_worker_that_has_not_begun_ends_with_the_others(tmp_path, told):
+    """It is told once, before gunicorn has set its handlers; nobody waits for SHUTDOWN_GRACE."""
+    waits, forked, settings = tmp_path / "waits", tmp_path / "forked", tmp_path / "held.py"
+    os.mkfifo(waits)
+    real = str(ROOT / "datastore_logic/gunicorn.conf.py")
+    settings.write_text(HELD.format(settings=real, forked=str(forked), waits=str(waits)))
+    port = str(free_port())
+    running = Running(
+        "logic",
+        [str(BIN / "gunicorn"), "-c", str(settings), "datastore_logic.app:create_app()"],
+        {"PORT": port, "VIEW_PATH": str(tmp_path / "view.sqlite"), "SHUTDOWN_GRACE": "60"},
+        f"http://127.0.0.1:{port}",
+        tmp_path / "logic.log",
+    )
+    running.spawn()
+    try:
+        eventually(forked.exists)
+        os.kill(running.process.pid, told)
+        assert running.ended(30) == 0
+    finally:
+        running.kill()
+
+
 def _child(pid):
     """Return the process that this one has started."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
     eventually(children.read_text)
     return int(children.read_text())
+
+
+def _open_files(pid):
+    """Return what the process has open; it goes on opening and closing meanwhile."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(str(descriptor.readlink()))
+    return found
