@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WITHIN = 60.0
-_CTRL_C = b"\x03"
 _PLAIN = re.compile(r"condstore [^|<>$;&`*~]*")  # a line that needs no shell
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[=>])")
 
@@ -175,11 +174,9 @@ def plain(text: str) -> str:
 
 def _conversation(terminal: int, answers: list[str], prompt: str) -> str:
     """Read until the other side closes, typing the next answer at each prompt."""
-    said, answered, deadline, interrupted = "", 0, time.monotonic() + _WITHIN, False
+    said, answered, deadline = "", 0, time.monotonic() + _WITHIN
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 1.0)[0]:
-            if interrupted:  # between prompt and reading Python does not hear it: as people do
-                os.write(terminal, _CTRL_C)
             continue
         try:
             piece = os.read(terminal, 65536)
@@ -192,5 +189,4 @@ def _conversation(terminal: int, answers: list[str], prompt: str) -> str:
             answered = said.index(prompt, answered) + len(prompt)
             answer = answers.pop(0)
             os.write(terminal, (answer if "" < answer < " " else f"{answer}\n").encode())
-            interrupted = answer.encode() == _CTRL_C
     raise TimeoutError(said)
