@@ -142,7 +142,8 @@ class Command:
         environ = {**self.environ, "TERM": "xterm-256color"}
         environ.pop("COLUMNS")
         with subprocess.Popen(
-            ["setsid", "--ctty", "--wait", "bash", "-c", line],  # Ctrl-C reaches it
+            # Ctrl-C reaches it, also where these tests run in the background, which ignores it.
+            ["setsid", "--ctty", "--wait", "env", "--default-signal=INT", "bash", "-c", line],
             env=environ,
             cwd=self.folder,
             stdin=theirs,
