@@ -15,7 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.bench import typical
-from benchmarks.conditions import bodies, standing
+from benchmarks.conditions import standing
 from benchmarks.conditions.caller import Caller
 from benchmarks.conditions.resolving import anywhere, until_sliced
 from benchmarks.conditions.shape import Shape
@@ -24,6 +24,7 @@ from benchmarks.ledger import idle
 from benchmarks.load import Job
 from benchmarks.report import Table, milliseconds, number, percent, seconds
 from benchmarks.servers import databuffer, logic
+from benchmarks.sizing.measuring import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 SHAPES = (Shape(100, 2_000), Shape(100, 10_000))
 CLIENTS = (1, 8)
 FLOOR, RESOLVE = "floor: GET /livez", "resolve, all types"
-_LOADERS = 4
 _WINDOW = 4.0
 _PATIENCE = 600.0
 
@@ -48,24 +48,12 @@ def run(bench: Bench) -> Iterator[Table]:
         folder = bench.subfolder(f"checkpointing-{shape.name}")
         with databuffer(folder) as buffer, logic(folder, buffer) as tier:
             at = Standing(shape, folder, buffer, tier)
-            _load(bench, at)
+            load(bench, at, _PATIENCE)
             until_sliced(bench, at, TAG)
             alone = _Making(at)
             alone.one()
             samples, took = _measure(bench, at)
             yield _table(shape, samples, alone.took, took)
-
-
-def _load(bench: Bench, at: Standing) -> None:
-    with Caller(at.tier) as caller:
-        standing.make_types(caller, at.shape)
-        standing.make_tag(caller, TAG)
-        standing.make_lists(caller, at.shape, TAG)
-    sent = bench.generator.call(bodies.v1, at.folder / "bodies", at.shape, TAG)
-    script = functools.partial(bodies.requests, sent, _LOADERS)
-    bench.generator.run(Job(at.tier.port, script, _LOADERS, _PATIENCE))
-    standing.seen(at)
-    sent.file.unlink()
 
 
 def _measure(bench: Bench, at: Standing) -> tuple[dict[Case, Sample], list[float]]:

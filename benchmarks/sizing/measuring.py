@@ -92,7 +92,7 @@ def _load_and_resolve(bench: Bench, found: Sized, folder: Path) -> None:
         with _watched(found, IDLE, at):
             time.sleep(_STILL)
         with _watched(found, LOADING, at):
-            found.rates[LOADING] = _load(bench, at)
+            found.rates[LOADING] = load(bench, at, _PATIENCE)
         with _watched(found, SLICING, at):
             until_sliced(bench, at, TAG)
         standing.check(at, TAG)
@@ -112,7 +112,7 @@ def _watched(found: Sized, phase: str, at: Standing) -> Iterator[None]:
     found.taken[phase, "logic"] = tier.taken
 
 
-def _load(bench: Bench, at: Standing) -> float:
+def load(bench: Bench, at: Standing, patience: float) -> float:
     """Load the tag in bulk and wait until all of it is shown; return IOVs a second."""
     with Caller(at.tier) as caller:
         standing.make_types(caller, at.shape)
@@ -121,7 +121,7 @@ def _load(bench: Bench, at: Standing) -> float:
     sent = bench.generator.call(bodies.v1, at.folder / "bodies", at.shape, TAG)
     begin = time.monotonic()
     script = functools.partial(bodies.requests, sent, _LOADERS)
-    bench.generator.run(Job(at.tier.port, script, _LOADERS, _PATIENCE))
+    bench.generator.run(Job(at.tier.port, script, _LOADERS, patience))
     standing.seen(at)
     sent.file.unlink()
     return at.shape.total / (time.monotonic() - begin)
