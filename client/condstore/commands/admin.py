@@ -68,6 +68,7 @@ def backup(
     from condstore import show
 
     to, (base, access) = terminal(), databuffer(url)
+    # The backup goes on from the record, so that has to be sound before; the repair looks again.
     remade = backups.remake(base, directory, access=access) if repair else ()
     with to.stages("backing up") as tell:
         done = backups.backup(base, directory, tell=tell, access=access)
